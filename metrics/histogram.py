@@ -1,0 +1,98 @@
+"""A histogram as one poll saw it, the difference of two, and what can be said of its quantiles.
+
+A histogram gives a quantile only up to the width of a bucket, so a quantile here is three numbers: the bounds between
+which it certainly lies, and an estimate within them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from itertools import accumulate
+
+from msgspec import Struct
+
+
+class Histogram(Struct, frozen=True, array_like=True):
+    """Observations per bucket."""
+
+    bounds: tuple[float, ...]
+    """Upper bounds of the finite buckets, ascending; above the last lies one more bucket without a bound."""
+    counts: tuple[float, ...]
+    """Observations in each bucket (not cumulative): one more than there are bounds."""
+    sum: float
+    """Sum of all observations."""
+
+    @property
+    def count(self) -> float:
+        """All observations."""
+        return sum(self.counts)
+
+    @property
+    def mean(self) -> float | None:
+        """Exact mean of the observations; None where there is none."""
+        count = self.count
+        return self.sum / count if count > 0 else None
+
+
+class Quantile(Struct, frozen=True):
+    """A quantile, as far as buckets can tell it."""
+
+    estimate: float | None
+    """By interpolation within the bucket; None where the rank lies above the last finite bound."""
+    lo: float
+    """The quantile is not below this."""
+    hi: float | None
+    """The quantile is not above this; None where the rank lies above the last finite bound."""
+
+
+def merge(histograms: list[Histogram]) -> Histogram | None:
+    """Add histograms bucket by bucket; None where there is none or their bounds differ."""
+    if not histograms:
+        return None
+    first = histograms[0]
+    if any(other.bounds != first.bounds for other in histograms[1:]):
+        return None
+    counts = tuple(map(sum, zip(*(each.counts for each in histograms), strict=True)))
+    return Histogram(first.bounds, counts, math.fsum(each.sum for each in histograms))
+
+
+def quantile(histogram: Histogram, q: float) -> Quantile | None:
+    """Find the `q`-quantile (0 < q < 1) of what was observed; None where the observations do not suffice.
+
+    Fewer than 1/(1-q) observations cannot tell the quantile from the maximum, so then there is no answer: 2 for the
+    median, 20 for p95, 100 for p99. [lo, hi] spans the buckets of every order statistic that a usual definition calls
+    the `q`-quantile (ranks floor(q(n-1))+1 to floor(qn)+1); the estimate interpolates linearly within the bucket of
+    rank q*n, as Prometheus' `histogram_quantile` does, and the lowest bucket begins at 0.
+    """
+    n = histogram.count
+    if n * (1 - q) < 1 - 1e-9:
+        return None
+    cumulative = list(accumulate(histogram.counts))
+    first = bisect_left(cumulative, math.floor(q * (n - 1) + 1e-9) + 1)
+    last = bisect_left(cumulative, min(n, math.floor(q * n + 1e-9) + 1))
+    middle = bisect_left(cumulative, q * n)
+    bounds = histogram.bounds
+    lo = bounds[first - 1] if first else min(0.0, bounds[0] if bounds else 0.0)
+    hi = bounds[last] if last < len(bounds) else None
+    if middle >= len(bounds):
+        return Quantile(None, lo, hi)
+    lower = bounds[middle - 1] if middle else min(0.0, bounds[0])
+    before = cumulative[middle - 1] if middle else 0.0
+    share = (q * n - before) / histogram.counts[middle]
+    return Quantile(lower + (bounds[middle] - lower) * share, lo, hi)
+
+
+def fraction_at_most(histogram: Histogram, limit: float) -> tuple[float, float] | None:
+    """Bound the share of observations that are <= `limit`; None where there is no observation.
+
+    The two are equal where `limit` is a bucket bound; elsewhere they are the shares at the bounds around it.
+    """
+    n = histogram.count
+    if n <= 0:
+        return None
+    cumulative = list(accumulate(histogram.counts))
+    index = bisect_left(histogram.bounds, limit)
+    exact = index < len(histogram.bounds) and histogram.bounds[index] == limit
+    below = cumulative[index] if exact else (cumulative[index - 1] if index else 0.0)
+    return below / n, cumulative[index] / n

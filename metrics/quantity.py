@@ -1,0 +1,141 @@
+"""The canonical quantities: one name, one kind, one unit for everything that is measured.
+
+Names are snake_case, values are in SI base units; only formatters turn them into ms, GiB or percent. A dialect under
+`collectors/engines/` says which series of a server is which quantity; everything after the collectors speaks only of
+the names below.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Kind(StrEnum):
+    """How a quantity behaves over time, and so what may be asked of it."""
+
+    COUNTER = "counter"
+    """Only grows, except when its process restarts. Asked for: increase and rate over a window."""
+    GAUGE = "gauge"
+    """Goes up and down. Asked for: newest value, mean and maximum over a window."""
+    HISTOGRAM = "histogram"
+    """Counts of observations per bucket. Asked for: count, mean and quantiles of what a window observed."""
+
+
+class Quantity(Struct, frozen=True):
+    """One thing that is measured."""
+
+    name: str
+    kind: Kind
+    unit: str
+    """`s`, `1`, `tokens`, `ratio`, `bytes`, `W`, `J`, `Hz`, `celsius`, `bytes/s`."""
+    meaning: str
+
+
+def _catalogue() -> Mapping[str, Quantity]:
+    counter, gauge, histogram = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+    rows = [
+        # --- an inference server, as the server itself counts
+        ("ttft_seconds", histogram, "s", "arrival of a request to its first token, by the engine's clock"),
+        ("itl_seconds", histogram, "s", "time between two tokens of one request"),
+        ("tpot_seconds", histogram, "s", "per finished request: (last token - first token) / (tokens - 1)"),
+        ("e2e_seconds", histogram, "s", "arrival of a request to its end"),
+        ("queue_seconds", histogram, "s", "arrival of a request to its first scheduling"),
+        ("prefill_seconds", histogram, "s", "first scheduling of a request to its first token"),
+        ("decode_seconds", histogram, "s", "first token of a request to its last"),
+        ("prompt_tokens", histogram, "tokens", "prompt length of a request"),
+        ("output_tokens", histogram, "tokens", "output length of a request"),
+        ("tokens_per_step", histogram, "tokens", "tokens worked on in one step of the engine"),
+        ("requests_finished", counter, "1", "requests that ended, by reason"),
+        ("requests_failed", counter, "1", "requests that ended in an error of the engine"),
+        ("requests_rejected", counter, "1", "requests refused at admission, by reason"),
+        ("http_requests", counter, "1", "HTTP requests answered, by status class"),
+        ("prompt_tokens_total", counter, "tokens", "prompt tokens of all requests, cached ones included"),
+        ("prompt_tokens_cached", counter, "tokens", "prompt tokens taken from a prefix cache"),
+        ("prompt_tokens_computed", counter, "tokens", "prompt tokens that the engine really worked on"),
+        ("prompt_tokens_recomputed", counter, "tokens", "prompt tokens worked on again after a preemption"),
+        ("output_tokens_total", counter, "tokens", "tokens generated"),
+        ("preemptions", counter, "1", "running requests pushed back to the queue for want of KV cache"),
+        ("engine_steps", counter, "1", "steps of the engine"),
+        ("prompt_seconds_total", counter, "s", "time spent working on prompts"),
+        ("output_seconds_total", counter, "s", "time spent generating tokens, summed over requests"),
+        ("spec_drafts", counter, "1", "speculative drafts made"),
+        ("spec_draft_tokens", counter, "tokens", "tokens drafted by speculation"),
+        ("spec_accepted_tokens", counter, "tokens", "drafted tokens that were accepted"),
+        ("requests_running", gauge, "1", "requests in the running batch"),
+        ("requests_waiting", gauge, "1", "requests in the queue"),
+        ("kv_cache_usage", gauge, "ratio", "share of the KV cache in use"),
+        ("kv_cache_capacity_tokens", gauge, "tokens", "tokens that the KV cache holds"),
+        ("max_running_requests", gauge, "1", "most requests that may run at once"),
+        ("max_model_len", gauge, "tokens", "longest sequence that the server accepts"),
+        ("sleeping", gauge, "1", "1 while the engine sleeps, else 0"),
+        ("start_time_seconds", gauge, "s", "when the server process started, seconds since the epoch"),
+        # --- one GPU
+        ("utilisation", gauge, "ratio", "share of time in which any kernel ran (not how busy the GPU was)"),
+        ("memory_utilisation", gauge, "ratio", "share of time in which device memory was read or written"),
+        ("memory_used_bytes", gauge, "bytes", "device memory in use"),
+        ("memory_total_bytes", gauge, "bytes", "device memory"),
+        ("power_watts", gauge, "W", "power drawn by the board"),
+        ("power_limit_watts", gauge, "W", "power limit in force"),
+        ("energy_joules", counter, "J", "energy drawn by the board since the driver was loaded"),
+        ("temperature_celsius", gauge, "celsius", "temperature of the GPU"),
+        ("memory_temperature_celsius", gauge, "celsius", "temperature of the device memory"),
+        ("slowdown_temperature_celsius", gauge, "celsius", "temperature at which the hardware slows down"),
+        ("sm_clock_hertz", gauge, "Hz", "clock of the multiprocessors"),
+        ("sm_clock_max_hertz", gauge, "Hz", "highest clock of the multiprocessors"),
+        ("memory_clock_hertz", gauge, "Hz", "clock of the device memory"),
+        ("fan_speed", gauge, "ratio", "fan speed as a share of its maximum"),
+        ("throttle", gauge, "1", "1 while the clocks are held down, by reason"),
+        ("pcie_rx_bytes_per_second", gauge, "bytes/s", "read from the PCIe bus"),
+        ("pcie_tx_bytes_per_second", gauge, "bytes/s", "written to the PCIe bus"),
+        ("pcie_generation", gauge, "1", "PCIe generation of the link now"),
+        ("pcie_width", gauge, "1", "PCIe lanes of the link now"),
+        ("pcie_generation_max", gauge, "1", "PCIe generation that the link could have"),
+        ("pcie_width_max", gauge, "1", "PCIe lanes that the link could have"),
+        ("pcie_replays", counter, "1", "PCIe packets sent again"),
+        ("nvlink_links_active", gauge, "1", "NVLink links that are up"),
+        ("nvlink_errors", counter, "1", "NVLink errors, by kind"),
+        ("ecc_uncorrected", counter, "1", "uncorrectable memory errors since the driver was loaded"),
+        ("ecc_corrected", counter, "1", "corrected memory errors since the driver was loaded"),
+        ("remapped_rows_uncorrectable", gauge, "1", "memory rows remapped for uncorrectable errors"),
+        ("remapped_rows_pending", gauge, "1", "1 while a row remapping waits for a reset"),
+        ("remapped_rows_failed", gauge, "1", "1 when a row remapping failed"),
+        # --- the NVML driver itself
+        ("gpu_count", gauge, "1", "GPUs that the driver reports"),
+        # --- the host
+        ("cpu_usage", gauge, "ratio", "share of CPU time in use over all cores"),
+        ("cpu_steal", gauge, "ratio", "share of CPU time taken by the hypervisor"),
+        ("cpu_iowait", gauge, "ratio", "share of CPU time waiting for disks"),
+        ("cpu_count", gauge, "1", "logical CPUs"),
+        ("load1", gauge, "1", "load average over one minute"),
+        ("host_memory_used_bytes", gauge, "bytes", "memory in use"),
+        ("host_memory_total_bytes", gauge, "bytes", "memory"),
+        ("host_memory_available_bytes", gauge, "bytes", "memory that can be had without swapping"),
+        ("swap_used_bytes", gauge, "bytes", "swap in use"),
+        ("swap_total_bytes", gauge, "bytes", "swap"),
+        ("swap_in_bytes", counter, "bytes", "read back from swap since boot"),
+        ("oom_kills", counter, "1", "processes killed for want of memory since boot"),
+        ("pressure_cpu", gauge, "ratio", "share of the last 10 s in which some task waited for a CPU (PSI)"),
+        ("pressure_memory", gauge, "ratio", "share of the last 10 s in which some task waited for memory (PSI)"),
+        ("pressure_memory_full", gauge, "ratio", "share of the last 10 s in which all tasks waited for memory (PSI)"),
+        ("pressure_io", gauge, "ratio", "share of the last 10 s in which some task waited for a disk (PSI)"),
+        ("disk_used_bytes", gauge, "bytes", "file system in use, by mount point"),
+        ("disk_total_bytes", gauge, "bytes", "size of the file system, by mount point"),
+        ("disk_read_bytes", counter, "bytes", "read from disks since boot"),
+        ("disk_write_bytes", counter, "bytes", "written to disks since boot"),
+        ("network_rx_bytes", counter, "bytes", "received from the network since boot, loopback left out"),
+        ("network_tx_bytes", counter, "bytes", "sent to the network since boot, loopback left out"),
+        # --- the monitor itself
+        ("polls_missed", counter, "1", "ticks on which a poll was still under way, so that none was started"),
+        ("polls_overrun", counter, "1", "polls that passed their deadline and were dropped"),
+    ]
+    return {name: Quantity(name, kind, unit, meaning) for name, kind, unit, meaning in rows}
+
+
+QUANTITIES: Mapping[str, Quantity] = _catalogue()
+"""Every quantity by its name. A collector may not invent one."""
