@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from metrics.histogram import Quantile
 
 UNKNOWN = "—"
@@ -46,26 +48,8 @@ def scaled(value: float | None, unit: str) -> tuple[str, str]:
     """Split a value in SI base units into the number and the unit that a person reads: (`16.7`, `ms`)."""
     if value is None or math.isnan(value):
         return UNKNOWN, ""
-    match unit:
-        case "s":
-            return _seconds(value)
-        case "ratio":
-            return digits(value * 100), "%"
-        case "bytes" | "bytes/s":
-            number, suffix = _binary(value)
-            return number, suffix + unit.removeprefix("bytes")
-        case "Hz":
-            return f"{value / 1e6:.0f}", "MHz"
-        case "celsius":
-            return f"{value:.0f}", "°C"
-        case "W":
-            return f"{value:.0f}" if value >= 10 else digits(value, 2), "W"
-        case "J":
-            return (digits(value / 1e3), "kJ") if abs(value) >= 1e4 else (digits(value), "J")
-        case "1" | "":
-            return count(value), ""
-        case _:
-            return count(value), unit
+    write = _WRITERS.get(unit)
+    return write(value) if write else (count(value), unit)
 
 
 def _seconds(value: float) -> tuple[str, str]:
@@ -83,6 +67,32 @@ def _binary(value: float) -> tuple[str, str]:
         if abs(value) >= 1024**power * 0.999_5:
             return digits(value / 1024**power), suffix
     return f"{value:.0f}", "B"
+
+
+def _watts(value: float) -> tuple[str, str]:
+    return (f"{value:.0f}" if value >= 10 else digits(value, 2)), "W"
+
+
+def _joules(value: float) -> tuple[str, str]:
+    return (digits(value / 1e3), "kJ") if abs(value) >= 1e4 else (digits(value), "J")
+
+
+def _bytes_per_second(value: float) -> tuple[str, str]:
+    number, suffix = _binary(value)
+    return number, f"{suffix}/s"
+
+
+_WRITERS: dict[str, Callable[[float], tuple[str, str]]] = {
+    "s": _seconds,
+    "ratio": lambda value: (digits(value * 100), "%"),
+    "bytes": _binary,
+    "bytes/s": _bytes_per_second,
+    "Hz": lambda value: (f"{value / 1e6:.0f}", "MHz"),
+    "celsius": lambda value: (f"{value:.0f}", "°C"),
+    "W": _watts,
+    "J": _joules,
+    "1": lambda value: (count(value), ""),
+}
 
 
 def value(number: float | None, unit: str) -> str:
@@ -129,7 +139,7 @@ def duration(seconds: float | None) -> str:
     if seconds < 9.95:
         return f"{digits(round(seconds, 1), 2)} s"
     left = round(seconds)
-    parts = []
+    parts: list[str] = []
     for size, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         if left >= size or (name == "s" and not parts):
             parts.append(f"{left // size} {name}")
