@@ -1,6 +1,6 @@
 """The name of one series: a quantity, and the labels that tell its parts from one another.
 
-`requests_finished{reason="length"}` is written as in an exposition page, labels sorted, so that one series has one name.
+`requests_finished{reason="length"}` is written as in an exposition page, labels sorted: one series has one name.
 """
 
 from __future__ import annotations

@@ -1,0 +1,127 @@
+"""Cumulative values that never go back: what a server counts, carried over its restarts.
+
+A counter that falls was reset, so what it shows was counted since (the Prometheus rule). Here that is decided once,
+when a Sample comes in: the carried value is the raw one plus everything counted before the last reset, and every
+window after that is a plain difference. A histogram is one object: if any of its parts falls or its buckets change, all
+of it was reset. Series of one engine restart together, so a fall of one is a reset of all of that engine's.
+"""
+
+from __future__ import annotations
+
+from operator import lt
+from typing import TYPE_CHECKING
+
+from metrics.histogram import Histogram
+from metrics.series import split_series
+
+if TYPE_CHECKING:
+    from metrics.sample import Sample
+
+# A process start time is printed with 10 ms at best; below this it did not change.
+_SAME_START_SECONDS = 1.0
+
+
+class Continuity:
+    """Follows the cumulative series of one source."""
+
+    def __init__(self) -> None:
+        self._raw: dict[str, float] = {}
+        self._before: dict[str, float] = {}
+        self._raw_histograms: dict[str, Histogram] = {}
+        self._before_histograms: dict[str, Histogram] = {}
+        self._start_time: float | None = None
+        self._identity: tuple[str | None, str | None] | None = None
+        self._last_wall: float | None = None
+
+    def carry(self, sample: Sample) -> tuple[dict[str, float], dict[str, Histogram], str | None]:
+        """Carry the counters and histograms of a Sample over resets.
+
+        The third value is None, or what was noticed: `restart` (the process, or one of its engines, began anew) or
+        `replaced` (another server answers in its place; what that one counted before is not counted here).
+        """
+        start_time = sample.gauges.get("start_time_seconds")
+        identity = (sample.facts.get("engine"), sample.facts.get("uuid"))
+        noticed: str | None = None
+        reset: set[str] = set()
+        if self._last_wall is not None:
+            if self._identity != identity or self._started_elsewhere(start_time, self._last_wall):
+                noticed = "replaced"
+                self._forget(sample)
+            else:
+                reset = self._fallen(sample)
+                if reset or self._started_anew(start_time):
+                    noticed = "restart"
+                if self._started_anew(start_time):
+                    reset = {_engine(name) for name in (*sample.counters, *sample.histograms)}
+        counters = {
+            name: self._carry_counter(name, raw, reset=_engine(name) in reset) for name, raw in sample.counters.items()
+        }
+        histograms = {
+            name: self._carry_histogram(name, raw, reset=_engine(name) in reset)
+            for name, raw in sample.histograms.items()
+        }
+        self._start_time = start_time if start_time is not None else self._start_time
+        self._identity = identity
+        self._last_wall = sample.wall
+        return counters, histograms, noticed
+
+    def _started_anew(self, start_time: float | None) -> bool:
+        if self._start_time is None or start_time is None:
+            return False
+        return abs(start_time - self._start_time) > _SAME_START_SECONDS
+
+    def _started_elsewhere(self, start_time: float | None, last_wall: float) -> bool:
+        """Tell whether this process was already running while the one before it still answered."""
+        return start_time is not None and self._started_anew(start_time) and start_time < last_wall - 1.0
+
+    def _fallen(self, sample: Sample) -> set[str]:
+        fallen = {_engine(name) for name, raw in sample.counters.items() if raw < self._raw.get(name, raw)}
+        for name, raw in sample.histograms.items():
+            last = self._raw_histograms.get(name)
+            if last is not None and (raw.bounds != last.bounds or any(map(lt, raw.counts, last.counts))):
+                fallen.add(_engine(name))
+        return fallen
+
+    def _forget(self, sample: Sample) -> None:
+        """Take what this server shows now as counted elsewhere: its increase so far is nothing."""
+        for name, raw in sample.counters.items():
+            carried = self._raw.get(name, 0.0) + self._before.get(name, 0.0)
+            self._raw[name], self._before[name] = raw, carried - raw
+        for name, histogram in sample.histograms.items():
+            last = self._carried_histogram(name)
+            base = last if last is not None and last.bounds == histogram.bounds else _empty(histogram)
+            self._raw_histograms[name], self._before_histograms[name] = histogram, _combine(base, histogram, -1.0)
+
+    def _carry_counter(self, name: str, raw: float, *, reset: bool) -> float:
+        if reset:
+            self._before[name] = self._before.get(name, 0.0) + self._raw.get(name, 0.0)
+        self._raw[name] = raw
+        return raw + self._before.get(name, 0.0)
+
+    def _carry_histogram(self, name: str, raw: Histogram, *, reset: bool) -> Histogram:
+        if reset:
+            last = self._carried_histogram(name)
+            # Other buckets than before cannot be added to them: those observations leave the windows.
+            keeps = last is not None and last.bounds == raw.bounds
+            self._before_histograms[name] = last if last is not None and keeps else _empty(raw)
+        self._raw_histograms[name] = raw
+        before = self._before_histograms.get(name)
+        return raw if before is None else _combine(raw, before, 1.0)
+
+    def _carried_histogram(self, name: str) -> Histogram | None:
+        raw, before = self._raw_histograms.get(name), self._before_histograms.get(name)
+        return raw if raw is None or before is None else _combine(raw, before, 1.0)
+
+
+def _engine(name: str) -> str:
+    """Find the part of the source that restarts as one: its `engine` label, or the source as a whole."""
+    return dict(split_series(name)[1]).get("engine", "")
+
+
+def _empty(like: Histogram) -> Histogram:
+    return Histogram(like.bounds, (0.0,) * len(like.counts), 0.0)
+
+
+def _combine(one: Histogram, other: Histogram, sign: float) -> Histogram:
+    counts = tuple(a + sign * b for a, b in zip(one.counts, other.counts, strict=True))
+    return Histogram(one.bounds, counts, one.sum + sign * other.sum)

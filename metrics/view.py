@@ -1,0 +1,280 @@
+"""The View: what may be asked of the Store at one moment. Time comes in; nothing is changed.
+
+A window of T seconds ends at the newest poll that succeeded and begins at the newest poll at or before T seconds before
+now, so differences are divided by the time that really passed between two polls and nothing is extrapolated.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from metrics.histogram import Histogram, merge
+from metrics.sample import Sample, Source, State
+from metrics.series import split_series
+from metrics.store import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from metrics.store import History, Store
+
+STALE_POLLS = 3
+"""A source is stale after so many intervals without a poll that succeeded."""
+LONGEST_REACH = 1.1
+"""A window may begin this much earlier than asked for, to begin at a poll that succeeded; else it begins later."""
+
+
+class Increase(Struct, frozen=True):
+    """How much a counter grew over a window."""
+
+    value: float
+    seconds: float
+    """Real time between the two polls."""
+
+    @property
+    def rate(self) -> float | None:
+        """Per second; None where no time passed."""
+        return self.value / self.seconds if self.seconds > 0 else None
+
+
+class GaugeStats(Struct, frozen=True):
+    """A gauge over a window."""
+
+    newest: float
+    mean: float
+    peak: float
+    seconds: float
+
+
+class Span(Struct, frozen=True):
+    """The rows of one tier that a window spans."""
+
+    table: Table
+    first: int
+    last: int
+    seconds: float
+
+
+class View:
+    """The Store, read at one moment."""
+
+    def __init__(self, store: Store, mono: float, wall: float, interval: float = 1.0) -> None:
+        self.mono = mono
+        self.wall = wall
+        self.interval = interval
+        self._sources = store.sources
+
+    def ids(self, kind: Source) -> list[str]:
+        """List the sources of a kind, in the order in which they were first heard of."""
+        return [name for name, history in self._sources.items() if history.kind is kind]
+
+    def of(self, source: str) -> SourceView:
+        """Look at one source."""
+        return SourceView(self, source, self._sources[source])
+
+    def all(self, kind: Source) -> Iterator[SourceView]:
+        """Look at every source of a kind."""
+        return (self.of(source) for source in self.ids(kind))
+
+    def wall_at(self, mono: float) -> float:
+        """Tell the wall clock's time of a monotonic moment, by the difference between the clocks now."""
+        return self.wall - (self.mono - mono)
+
+
+class SourceView:
+    """One source, read at one moment."""
+
+    def __init__(self, view: View, source: str, history: History) -> None:
+        self.view = view
+        self.id = source
+        self.history = history
+
+    @property
+    def newest(self) -> Sample:
+        """The last Sample, whatever its state."""
+        return self.history.newest
+
+    @property
+    def newest_ok(self) -> Sample | None:
+        """The last Sample of a poll that succeeded."""
+        return self.history.newest_ok
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the last poll that succeeded; None where none did."""
+        newest = self.history.newest_ok
+        return None if newest is None else max(0.0, self.view.mono - newest.mono)
+
+    @property
+    def state(self) -> State:
+        """The state of the last poll, or `stale` where it succeeded too long ago."""
+        if self.newest.state is not State.OK:
+            return self.newest.state
+        age = self.age
+        return State.STALE if age is not None and age > STALE_POLLS * self.view.interval + 1.0 else State.OK
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is known in words, kept through polls that fail."""
+        newest = self.history.newest_ok
+        return {**(newest.facts if newest else {}), **self.newest.facts}
+
+    def parts(self, quantity: str) -> list[str]:
+        """List the series of a quantity that its value is put together from.
+
+        A page may give a quantity whole and also split by a label: the series with the fewest labels are the whole.
+        """
+        by_labels: dict[tuple[str, ...], list[str]] = {}
+        for name in self._names(quantity):
+            labels = tuple(label for label, _ in split_series(name)[1])
+            by_labels.setdefault(labels, []).append(name)
+        return by_labels[min(by_labels, key=len)] if by_labels else []
+
+    def split(self, quantity: str) -> list[str]:
+        """List every series of a quantity that has labels."""
+        return [name for name in self._names(quantity) if name != quantity]
+
+    def increase(self, quantity: str, window: float, end: float | None = None) -> Increase | None:
+        """Tell how much a counter grew over the window, all parts added; None where that is not known."""
+        return self.increase_of(self.parts(quantity), window, end)
+
+    def increase_of(self, names: list[str], window: float, end: float | None = None) -> Increase | None:
+        """Tell how much these counter series grew together over the window."""
+        span = self._span(window, end)
+        if span is None:
+            return None
+        columns = [self.history.columns.counters[name] for name in names if name in self.history.columns.counters]
+        grown = [self._difference(span, column) for column in columns]
+        known = [each for each in grown if each is not None]
+        return Increase(math.fsum(known), span.seconds) if known else None
+
+    def rate(self, quantity: str, window: float, end: float | None = None) -> float | None:
+        """Tell the growth of a counter per second of real time."""
+        increase = self.increase(quantity, window, end)
+        return None if increase is None else increase.rate
+
+    def histogram(self, quantity: str, window: float, end: float | None = None) -> Histogram | None:
+        """Collect what was observed in the window, all parts added bucket by bucket."""
+        return self.histogram_of(self.parts(quantity), window, end)
+
+    def histogram_of(self, names: list[str], window: float, end: float | None = None) -> Histogram | None:
+        """Collect what these histogram series observed in the window."""
+        span = self._span(window, end)
+        if span is None:
+            return None
+        differences = [self._histogram_difference(span, name) for name in names]
+        return merge([each for each in differences if each is not None])
+
+    def gauge(self, name: str) -> float | None:
+        """Tell the newest value of one gauge series; None where the last poll that succeeded did not give it."""
+        newest = self.history.newest_ok
+        return None if newest is None else newest.gauges.get(name)
+
+    def gauge_over(self, name: str, window: float, end: float | None = None) -> GaugeStats | None:
+        """Tell the mean and the peak of one gauge series over the polls of the window."""
+        column = self.history.columns.gauges.get(name)
+        span = self._span(window, end)
+        if column is None or span is None or span.table.ring.width <= column:
+            return None
+        ring = span.table.ring
+        means = [value for value in ring.column(column, span.first, span.last) if value == value]  # noqa: PLR0124 NaN
+        peaks = [value for value in ring.column(column + 1, span.first, span.last) if value == value]  # noqa: PLR0124
+        if not means:
+            return None
+        newest = self.gauge(name) if end is None else None
+        return GaugeStats(means[-1] if newest is None else newest, sum(means) / len(means), max(peaks), span.seconds)
+
+    def gauge_mean_at(self, name: str, seconds: float, end: float) -> float | None:
+        """Tell the mean of one gauge series over the `seconds` up to `end`."""
+        stats = self.gauge_over(name, seconds, end)
+        return None if stats is None else stats.mean
+
+    def seen_at(self, moment: float, reach: float) -> bool:
+        """Tell whether the last poll at or before `moment` succeeded and was not more than `reach` earlier."""
+        for table in self.history.tables:
+            row = table.ring.last_at(moment)
+            if row >= 0:
+                late = moment - table.ring.time(row) > max(reach, STALE_POLLS * self.view.interval)
+                return table.ring.cell(row, 1) == 1.0 and not late
+        return False
+
+    def still_for(self, quantity: str) -> float | None:
+        """Tell for how many seconds no series of a counter has grown; None where it was never seen."""
+        moments = [self.history.moved[name] for name in self._names(quantity) if name in self.history.moved]
+        return self.view.mono - max(moments) if moments else None
+
+    def held_for(self, name: str) -> float | None:
+        """Tell for how many seconds a gauge series has been above 0 without a break; None where it is not."""
+        since = self.history.held.get(name)
+        return None if since is None else self.view.mono - since
+
+    def seconds(self, window: float) -> float | None:
+        """Tell the real time between the polls at the two ends of the window."""
+        span = self._span(window, None)
+        return None if span is None else span.seconds
+
+    def _names(self, quantity: str) -> list[str]:
+        return self.history.columns.by_quantity.get(quantity, [])
+
+    def _span(self, window: float, end: float | None) -> Span | None:
+        """Find the rows of a window in the finest tier that reaches back far enough."""
+        stop = self.view.mono if end is None else end
+        start = stop - window
+        chosen: Span | None = None
+        for table in self.history.tables:
+            span = self._span_in(table, start, stop)
+            if span is not None and (chosen is None or span.seconds > chosen.seconds + table.step):
+                chosen = span
+            if len(table.ring) and table.ring.time(0) <= start:
+                break
+        return chosen
+
+    def _span_in(self, table: Table, start: float, stop: float) -> Span | None:
+        ring = table.ring
+        last = _seek(ring.last_at(stop), -1, -1, lambda row: ring.cell(row, 1) == 1.0)
+        if last < 0:
+            return None
+        before = _seek(ring.last_at(start), -1, -1, lambda row: ring.cell(row, 1) == 1.0)
+        after = _seek(max(0, ring.last_at(start) + 1), last + 1, 1, lambda row: ring.cell(row, 1) == 1.0)
+        first = before
+        reach = max(2.5 * max(self.view.interval, table.step), (LONGEST_REACH - 1) * (stop - start))
+        if before < 0 or (ring.time(before) < start - reach and after < last):
+            first = after
+        if first > last:
+            return None
+        return Span(table, first, last, ring.time(last) - ring.time(first))
+
+    def _difference(self, span: Span, column: int) -> float | None:
+        ring = span.table.ring
+        if ring.width <= column:
+            return None
+        last = _seek(span.last, span.first - 1, -1, lambda row: not math.isnan(ring.cell(row, column)))
+        first = ring.cell(span.first, column)
+        if last < span.first or math.isnan(first):
+            return None
+        return ring.cell(last, column) - first
+
+    def _histogram_difference(self, span: Span, name: str) -> Histogram | None:
+        column, bounds = self.history.columns.histograms.get(name, (0, ()))
+        ring = span.table.ring
+        if not column or ring.width <= column:
+            return None
+        width = len(bounds) + 2
+        last = _seek(span.last, span.first - 1, -1, lambda row: not math.isnan(ring.cell(row, column)))
+        if last < span.first or math.isnan(ring.cell(span.first, column)):
+            return None
+        newest, oldest = ring.cells(last, column, width), ring.cells(span.first, column, width)
+        counts = [max(0.0, new - old) for new, old in zip(newest, oldest, strict=True)]
+        return Histogram(bounds, tuple(counts[:-1]), newest[-1] - oldest[-1])
+
+
+def _seek(row: int, stop: int, step: int, wanted: Callable[[int], bool]) -> int:
+    """Go from `row` by `step` to the first row that is wanted, at most to before `stop`, which stands for none."""
+    while row != stop:
+        if wanted(row):
+            return row
+        row += step
+    return stop
