@@ -1,0 +1,260 @@
+"""vLLM: https://docs.vllm.ai/en/latest/usage/metrics.html."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from collectors.engines.dialect import Dialect, Endpoint, Reading
+from collectors.engines.rule import Fold, Info, Rule
+from metrics.sample import Missing
+
+if TYPE_CHECKING:
+    from collectors.engines.rule import Labels
+
+
+def _capacity(labels: Labels) -> float | None:
+    """Tokens that the KV cache of one engine holds: said outright by newer versions, else blocks times block size."""
+    for factors in (("kv_cache_size_tokens",), ("num_gpu_blocks", "block_size")):
+        values = [labels.get(factor, "") for factor in factors]
+        if all(value.isascii() and value.isdigit() for value in values):  # `None` before the cache is laid out
+            tokens = float(values[0]) * float(values[-1] if len(values) > 1 else 1)
+            return tokens or None
+    return None
+
+
+class _Version(Struct):
+    version: str
+
+
+class _Model(Struct):
+    id: str
+    max_model_len: int | None = None
+    parent: str | None = None
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+def _version(answer: _Version) -> Reading:
+    return Reading(facts={"engine_version": answer.version})
+
+
+def _models(answer: _Models) -> Reading:
+    """Read the model and its longest sequence; LoRA adapters are the entries with a parent, or come behind it."""
+    served = [model for model in answer.data if not model.parent]
+    adapters = ", ".join(model.id for model in answer.data if model.parent)
+    if not served:
+        return Reading(facts={"lora_adapters": adapters})
+    length = served[0].max_model_len
+    return Reading(
+        gauges={} if length is None else {"max_model_len": float(length)},
+        facts={"model": served[0].id, "lora_adapters": adapters},
+    )
+
+
+VLLM = Dialect(
+    engine="vllm",
+    title="vLLM",
+    prefix="vllm:",
+    checked="0.32.0, pages captured from a real server; older and newer names from the releases 0.8 to 0.33",
+    rank_label="engine",
+    model_label="model_name",
+    rules=(
+        # --- latencies, by the engine's clock
+        Rule(
+            quantity="ttft_seconds",
+            names=("vllm:time_to_first_token_seconds",),
+            consequence="TTFT cannot be watched without --probe",
+        ),
+        Rule(
+            quantity="itl_seconds",
+            # Until 0.14 the older name carried the same data.
+            names=("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"),
+            consequence="inter-token latency cannot be watched without --probe",
+        ),
+        Rule(
+            quantity="tpot_seconds",
+            names=("vllm:request_time_per_output_token_seconds",),  # 0.11; a request with one token counts as 0
+            consequence="time per output token cannot be told apart from inter-token latency",
+        ),
+        Rule(
+            quantity="e2e_seconds",
+            names=("vllm:e2e_request_latency_seconds",),
+            consequence="the time that a whole request takes is not known",
+        ),
+        Rule(
+            quantity="queue_seconds",
+            names=("vllm:request_queue_time_seconds", "vllm:time_in_queue_requests"),
+            consequence="waiting cannot be told apart from working",
+        ),
+        Rule(
+            quantity="prefill_seconds",
+            names=("vllm:request_prefill_time_seconds",),
+            consequence="TTFT cannot be split into waiting and prefill",
+        ),
+        Rule(
+            quantity="decode_seconds",
+            names=("vllm:request_decode_time_seconds",),
+            consequence="the time that requests spend generating is not known",
+        ),
+        # --- lengths
+        Rule(
+            quantity="prompt_tokens",
+            names=("vllm:request_prompt_tokens",),
+            consequence="the length of prompts is not known",
+        ),
+        Rule(
+            quantity="output_tokens",
+            names=("vllm:request_generation_tokens",),
+            consequence="the length of answers is not known",
+        ),
+        Rule(
+            quantity="tokens_per_step",
+            names=("vllm:iteration_tokens_total",),  # a histogram, despite its name
+            consequence="how full the steps of the engine are is not known",
+        ),
+        # --- requests
+        Rule(
+            quantity="requests_finished",
+            names=("vllm:request_success_total",),
+            split={"finished_reason": "reason"},
+            consequence="the rate of requests is not known",
+        ),
+        Rule(
+            quantity="requests_failed",
+            names=("vllm:request_success_total",),
+            where={"finished_reason": ("error",)},
+            why="vLLM before 0.13 does not count requests that ended in an error",
+            consequence="failing requests are seen only as HTTP status 5xx",
+        ),
+        Rule(
+            quantity="requests_rejected",
+            names=("vllm:admission_rejections_total",),  # 0.32
+            split={"reason": "reason"},
+            optional=True,
+        ),
+        Rule(
+            quantity="http_requests",
+            names=("http_requests_total",),
+            split={"status": "status"},
+            consequence="requests that were refused (HTTP status 4xx, 5xx) are not seen",
+        ),
+        # --- tokens
+        Rule(
+            quantity="prompt_tokens_total",
+            names=("vllm:prompt_tokens_total",),
+            consequence="prompt throughput is not known",
+        ),
+        Rule(
+            quantity="prompt_tokens_cached",
+            # The older pair counts again what is scheduled again (vllm issue 43736). `gpu_prefix_cache_hits_total`
+            # is left out: it counted blocks until 0.9.0 and tokens afterwards.
+            names=("vllm:prompt_tokens_cached_total", "vllm:prefix_cache_hits_total"),
+            consequence="what the prefix cache saves is not known",
+        ),
+        Rule(
+            quantity="prompt_tokens_computed",
+            names=("vllm:prompt_tokens_by_source_total",),  # 0.16
+            where={"source": ("local_compute",)},
+            consequence="prefill work cannot be told apart from cached tokens",
+        ),
+        Rule(
+            quantity="prompt_tokens_recomputed",
+            names=("vllm:prompt_tokens_recomputed_total",),  # 0.16 to 0.19
+            optional=True,
+        ),
+        Rule(
+            quantity="output_tokens_total",
+            names=("vllm:generation_tokens_total",),
+            consequence="output throughput is not known, and a stalled engine cannot be recognised",
+        ),
+        # --- the engine
+        Rule(
+            quantity="preemptions",
+            names=("vllm:num_preemptions_total",),
+            consequence="KV cache thrashing cannot be recognised",
+        ),
+        Rule(
+            quantity="engine_steps",
+            names=("vllm:iteration_tokens_total_count",),
+            consequence="the length of a step and its batch cannot be estimated",
+        ),
+        Rule(quantity="spec_drafts", names=("vllm:spec_decode_num_drafts_total",), optional=True),
+        Rule(quantity="spec_draft_tokens", names=("vllm:spec_decode_num_draft_tokens_total",), optional=True),
+        Rule(quantity="spec_accepted_tokens", names=("vllm:spec_decode_num_accepted_tokens_total",), optional=True),
+        Rule(
+            quantity="requests_running",
+            names=("vllm:num_requests_running",),
+            consequence="the load of the engine is not known",
+        ),
+        Rule(
+            quantity="requests_waiting",
+            names=("vllm:num_requests_waiting",),
+            consequence="a growing queue cannot be seen",
+        ),
+        Rule(
+            quantity="kv_cache_usage",
+            names=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),  # a ratio, despite its name
+            fold=Fold.MAX,
+            consequence="a full KV cache cannot be foreseen",
+        ),
+        Rule(
+            quantity="sleeping",
+            names=("vllm:engine_sleep_state",),  # 0.11.1
+            where={"sleep_state": ("weights_offloaded", "discard_all")},
+            fold=Fold.MAX,
+            optional=True,
+        ),
+        Rule(
+            quantity="start_time_seconds",
+            names=("process_start_time_seconds",),
+            why="several API server processes share the page, which then tells no start time",
+            consequence="a restart is seen only when counters fall",
+        ),
+    ),
+    infos=(
+        Info(
+            name="vllm:cache_config_info",
+            facts={
+                label: label
+                for label in (
+                    "block_size",
+                    "cache_dtype",
+                    "enable_prefix_caching",
+                    "gpu_memory_utilization",
+                    "kv_cache_max_concurrency",
+                    "kv_cache_memory_bytes",
+                    "num_gpu_blocks",
+                    "num_gpu_blocks_override",
+                    "sliding_window",
+                )
+            },
+            gauges={"kv_cache_capacity_tokens": _capacity},
+            consequence="how many requests fit into the KV cache is not known",
+        ),
+        Info(  # Its value is the time of the last change, and every combination that ever was stays on the page.
+            name="vllm:lora_requests_info",
+            facts={
+                "max_lora": "lora_max",
+                "running_lora_adapters": "lora_running",
+                "waiting_lora_adapters": "lora_waiting",
+            },
+        ),
+    ),
+    absent=(
+        Missing(
+            "max_running_requests",
+            "vLLM does not export --max-num-seqs",
+            "how near the batch is to its limit is not known",
+        ),
+        Missing(
+            "requests that clients abandoned",
+            "vLLM does not count a client that went away (0.32: finished_reason=abort stays 0, HTTP status is 2xx)",
+            "users who give up are seen only by --probe",
+        ),
+    ),
+    endpoints=(Endpoint("/version", _Version, _version), Endpoint("/v1/models", _Models, _models)),
+)
