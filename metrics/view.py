@@ -17,6 +17,7 @@ from metrics.series import split_series
 from metrics.store import Table
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator
 
     from metrics.store import History, Store
@@ -49,13 +50,28 @@ class GaugeStats(Struct, frozen=True):
     seconds: float
 
 
-class Span(Struct, frozen=True):
-    """The rows of one tier that a window spans."""
+class Row(Struct, frozen=True):
+    """One row of one tier."""
 
     table: Table
-    first: int
-    last: int
-    seconds: float
+    index: int
+
+    @property
+    def time(self) -> float:
+        """When it was seen, by the monotonic clock."""
+        return self.table.ring.time(self.index)
+
+
+class Span(Struct, frozen=True):
+    """The two polls that bound a window. They may lie in different tiers: the newest is in the finest."""
+
+    first: Row
+    last: Row
+
+    @property
+    def seconds(self) -> float:
+        """Real time between them."""
+        return self.last.time - self.first.time
 
 
 class View:
@@ -147,7 +163,7 @@ class SourceView:
         if span is None:
             return None
         columns = [self.history.columns.counters[name] for name in names if name in self.history.columns.counters]
-        grown = [self._difference(span, column) for column in columns]
+        grown = [_difference(span, column) for column in columns]
         known = [each for each in grown if each is not None]
         return Increase(math.fsum(known), span.seconds) if known else None
 
@@ -165,7 +181,8 @@ class SourceView:
         span = self._span(window, end)
         if span is None:
             return None
-        differences = [self._histogram_difference(span, name) for name in names]
+        known = self.history.columns.histograms
+        differences = [_histogram_difference(span, *known[name]) for name in names if name in known]
         return merge([each for each in differences if each is not None])
 
     def gauge(self, name: str) -> float | None:
@@ -177,11 +194,9 @@ class SourceView:
         """Tell the mean and the peak of one gauge series over the polls of the window."""
         column = self.history.columns.gauges.get(name)
         span = self._span(window, end)
-        if column is None or span is None or span.table.ring.width <= column:
+        if column is None or span is None:
             return None
-        ring = span.table.ring
-        means = [value for value in ring.column(column, span.first, span.last) if value == value]  # noqa: PLR0124 NaN
-        peaks = [value for value in ring.column(column + 1, span.first, span.last) if value == value]  # noqa: PLR0124
+        means, peaks = _known(span, column), _known(span, column + 1)
         if not means:
             return None
         newest = self.gauge(name) if end is None else None
@@ -220,55 +235,81 @@ class SourceView:
         return self.history.columns.by_quantity.get(quantity, [])
 
     def _span(self, window: float, end: float | None) -> Span | None:
-        """Find the rows of a window in the finest tier that reaches back far enough."""
+        """Find the two polls that bound a window."""
         stop = self.view.mono if end is None else end
         start = stop - window
-        chosen: Span | None = None
+        last = next((row for table in self.history.tables if (row := _last_ok(table, stop))), None)
+        if last is None:
+            return None
+        first: Row | None = None
         for table in self.history.tables:
-            span = self._span_in(table, start, stop)
-            if span is not None and (chosen is None or span.seconds > chosen.seconds + table.step):
-                chosen = span
+            row = self._first_of(table, start, last.time)
+            # A coarser tier is worth a look only as far as it reaches back further.
+            if row is not None and (first is None or row.time < first.time - table.step):
+                first = row
             if len(table.ring) and table.ring.time(0) <= start:
                 break
-        return chosen
+        return None if first is None or first.time > last.time else Span(first, last)
 
-    def _span_in(self, table: Table, start: float, stop: float) -> Span | None:
+    def _first_of(self, table: Table, start: float, last: float) -> Row | None:
+        """Find the row of a tier at which a window begins that ends at `last`.
+
+        It is the last one before the window, however far where the window holds but one poll; or else, after an
+        outage, the first one in it.
+        """
         ring = table.ring
-        last = _seek(ring.last_at(stop), -1, -1, lambda row: ring.cell(row, 1) == 1.0)
-        if last < 0:
-            return None
-        before = _seek(ring.last_at(start), -1, -1, lambda row: ring.cell(row, 1) == 1.0)
-        after = _seek(max(0, ring.last_at(start) + 1), last + 1, 1, lambda row: ring.cell(row, 1) == 1.0)
-        first = before
-        reach = max(2.5 * max(self.view.interval, table.step), (LONGEST_REACH - 1) * (stop - start))
-        if before < 0 or (ring.time(before) < start - reach and after < last):
-            first = after
-        if first > last:
-            return None
-        return Span(table, first, last, ring.time(last) - ring.time(first))
+        before = _last_ok(table, start)
+        reach = max(STALE_POLLS * max(self.view.interval, table.step), (LONGEST_REACH - 1) * (last - start))
+        if before is not None and before.time >= start - reach:
+            return before
+        after = _seek(ring.last_at(start) + 1, len(ring), 1, lambda row: ring.cell(row, 1) == 1.0)
+        return Row(table, after) if after < len(ring) and (before is None or ring.time(after) < last) else before
 
-    def _difference(self, span: Span, column: int) -> float | None:
-        ring = span.table.ring
-        if ring.width <= column:
-            return None
-        last = _seek(span.last, span.first - 1, -1, lambda row: not math.isnan(ring.cell(row, column)))
-        first = ring.cell(span.first, column)
-        if last < span.first or math.isnan(first):
-            return None
-        return ring.cell(last, column) - first
 
-    def _histogram_difference(self, span: Span, name: str) -> Histogram | None:
-        column, bounds = self.history.columns.histograms.get(name, (0, ()))
-        ring = span.table.ring
-        if not column or ring.width <= column:
-            return None
-        width = len(bounds) + 2
-        last = _seek(span.last, span.first - 1, -1, lambda row: not math.isnan(ring.cell(row, column)))
-        if last < span.first or math.isnan(ring.cell(span.first, column)):
-            return None
-        newest, oldest = ring.cells(last, column, width), ring.cells(span.first, column, width)
-        counts = [max(0.0, new - old) for new, old in zip(newest, oldest, strict=True)]
-        return Histogram(bounds, tuple(counts[:-1]), newest[-1] - oldest[-1])
+def _last_ok(table: Table, moment: float) -> Row | None:
+    """Find the last poll at or before a moment that succeeded."""
+    ring = table.ring
+    row = _seek(ring.last_at(moment), -1, -1, lambda row: ring.cell(row, 1) == 1.0)
+    return Row(table, row) if row >= 0 else None
+
+
+def _known(span: Span, column: int) -> list[float]:
+    """List the known numbers of a column over a span: its own tier's rows, and the newest of the finest tier."""
+    ring = span.first.table.ring
+    values = ring.column(column, span.first.index, ring.last_at(span.last.time)) if column < ring.width else []
+    newest = span.last.table.ring
+    if span.last.table is not span.first.table and column < newest.width:
+        values = [*values, newest.cell(span.last.index, column)]
+    return [value for value in values if not math.isnan(value)]
+
+
+def _cells(span: Span, column: int, columns: int) -> tuple[array[float], array[float]] | None:
+    """Read neighbouring cumulative numbers at both ends of a span; None where they are not known at one.
+
+    A series that the last page lacks is read where it was last known.
+    """
+    oldest, newest = span.first.table.ring, span.last.table.ring
+    if max(column + columns - 1, 0) >= min(oldest.width, newest.width):
+        return None
+    begin = oldest.cells(span.first.index, column, columns)
+    last = _seek(span.last.index, -1, -1, lambda row: not math.isnan(newest.cell(row, column)))
+    if math.isnan(begin[0]) or last < 0 or newest.time(last) < span.first.time:
+        return None
+    return begin, newest.cells(last, column, columns)
+
+
+def _difference(span: Span, column: int) -> float | None:
+    ends = _cells(span, column, 1)
+    return None if ends is None else ends[1][0] - ends[0][0]
+
+
+def _histogram_difference(span: Span, column: int, bounds: tuple[float, ...]) -> Histogram | None:
+    ends = _cells(span, column, len(bounds) + 2)
+    if ends is None:
+        return None
+    begin, end = ends
+    counts = [max(0.0, new - old) for new, old in zip(end, begin, strict=True)]
+    return Histogram(bounds, tuple(counts[:-1]), end[-1] - begin[-1])
 
 
 def _seek(row: int, stop: int, step: int, wanted: Callable[[int], bool]) -> int:

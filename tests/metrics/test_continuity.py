@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.continuity import Continuity
+from metrics.histogram import Histogram
+from tests.metrics.seen import ok
+
+TOKENS = "output_tokens_total"
+
+
+def carried(raws: list[float]) -> list[float]:
+    continuity = Continuity()
+    return [continuity.carry(ok(float(i), {TOKENS: raw}))[0][TOKENS] for i, raw in enumerate(raws)]
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
+def test_a_carried_counter_never_goes_back(raws: list[float]) -> None:
+    """Whatever a page shows, what is kept only grows."""
+    values = carried(raws)
+    assert all(later >= earlier for earlier, later in pairwise(values))
+
+
+@given(st.lists(st.lists(st.integers(1, 1000), min_size=1, max_size=10), min_size=1, max_size=6))
+def test_what_was_counted_survives_restarts(runs: list[list[int]]) -> None:
+    """What is kept is the sum of what each run counted, where each run begins lower than the last ended."""
+    raws = [float(sum(run[: i + 1])) for run in runs for i in range(len(run))]
+    starts = [0, *(i for i in range(1, len(raws)) if raws[i] < raws[i - 1])]
+    ends = [*(i - 1 for i in starts[1:]), len(raws) - 1]
+    assert carried(raws)[-1] == sum(raws[end] for end in ends)
+
+
+def test_a_new_start_time_is_a_restart_even_when_no_counter_fell() -> None:
+    """A server that counted more since its restart than before it has restarted all the same."""
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {TOKENS: 10.0}, {"start_time_seconds": 1000.0}))
+    counters, _, noticed = continuity.carry(ok(60.0, {TOKENS: 25.0}, {"start_time_seconds": 1_800_000_050.0}))
+    assert noticed == "restart"
+    assert counters[TOKENS] == 35.0
+
+
+def test_another_server_that_ran_already_brings_none_of_its_past() -> None:
+    """A server that started before the last answer of the one in its place counted before anyone looked."""
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {TOKENS: 10.0}, {"start_time_seconds": 1000.0}))
+    counters, _, noticed = continuity.carry(ok(60.0, {TOKENS: 9000.0}, {"start_time_seconds": 2000.0}))
+    assert noticed == "replaced"
+    assert counters[TOKENS] == 10.0
+    assert continuity.carry(ok(61.0, {TOKENS: 9005.0}, {"start_time_seconds": 2000.0}))[0][TOKENS] == 15.0
+
+
+def test_another_kind_of_server_on_the_port_brings_none_of_its_past() -> None:
+    """When the engine changes, nothing that the new one counted before is taken for traffic."""
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {TOKENS: 10.0}, engine="vllm"))
+    counters, _, noticed = continuity.carry(ok(1.0, {TOKENS: 500.0}, engine="llamacpp"))
+    assert (noticed, counters[TOKENS]) == ("replaced", 10.0)
+
+
+def test_one_engine_that_restarts_leaves_the_others_alone() -> None:
+    """With data-parallel engines on a page, a fall of one engine's counter is that engine's restart only."""
+    zero, one = f'{TOKENS}{{engine="0"}}', f'{TOKENS}{{engine="1"}}'
+    steps = 'engine_steps{engine="1"}'
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {zero: 100.0, one: 100.0, steps: 5.0}))
+    counters, _, noticed = continuity.carry(ok(1.0, {zero: 110.0, one: 3.0, steps: 9.0}))
+    assert noticed == "restart"
+    assert counters == {zero: 110.0, one: 103.0, steps: 14.0}
+
+
+def test_a_histogram_that_falls_anywhere_was_reset_as_a_whole() -> None:
+    """A restart is seen in one bucket even when the count is higher than before."""
+    continuity = Continuity()
+    bounds = (1.0, 2.0)
+    continuity.carry(ok(0.0, histograms={"ttft_seconds": Histogram(bounds, (5.0, 0.0, 0.0), 2.0)}))
+    _, histograms, noticed = continuity.carry(
+        ok(1.0, histograms={"ttft_seconds": Histogram(bounds, (2.0, 9.0, 0.0), 15.0)})
+    )
+    assert noticed == "restart"
+    assert histograms["ttft_seconds"] == Histogram(bounds, (7.0, 9.0, 0.0), 17.0)
+
+
+def test_buckets_that_changed_begin_anew() -> None:
+    """Counts in other buckets cannot be added to those before: the histogram starts from what it shows."""
+    continuity = Continuity()
+    continuity.carry(ok(0.0, histograms={"ttft_seconds": Histogram((1.0,), (5.0, 0.0), 2.0)}))
+    _, histograms, _ = continuity.carry(
+        ok(1.0, histograms={"ttft_seconds": Histogram((1.0, 2.0), (1.0, 1.0, 0.0), 3.0)})
+    )
+    assert histograms["ttft_seconds"] == Histogram((1.0, 2.0), (1.0, 1.0, 0.0), 3.0)

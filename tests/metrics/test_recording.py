@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import io
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.histogram import Histogram
+from metrics.recording import HEADER, NotARecordingError, Reader, frame
+from metrics.sample import Event, Missing, Process, Sample
+from tests.metrics.seen import failed, ok
+
+SAMPLES = [
+    ok(0.0, {"output_tokens_total": 5.0}, {"requests_running": 1.0}, engine="vllm"),
+    ok(1.0, histograms={"ttft_seconds": Histogram((0.1, 1.0), (1.0, 2.0, 0.0), 1.7)}),
+    failed(2.0),
+    Sample(
+        "gpu:a",
+        ok(0).kind,
+        1.0,
+        3.0,
+        events=(Event(1.0, "xid", "x", 79),),
+        processes=(Process(7, "python"),),
+        missing=(Missing("a", "b", "c"),),
+    ),
+]
+RECORDING = HEADER + b"".join(map(frame, SAMPLES))
+
+
+def read(data: bytes) -> tuple[list[Sample], str | None]:
+    reader = Reader(io.BytesIO(data))
+    return list(reader), reader.damage
+
+
+def test_what_was_recorded_is_what_is_read() -> None:
+    """Every Sample comes back equal, in order."""
+    assert read(RECORDING) == (SAMPLES, None)
+
+
+@given(st.integers(len(HEADER), len(RECORDING) - 1))
+def test_a_torn_tail_loses_only_the_torn_record(cut: int) -> None:
+    """Cut anywhere, every whole record before the cut is read, and the damage is named unless the cut is clean."""
+    samples, damage = read(RECORDING[:cut])
+    assert samples == SAMPLES[: len(samples)]
+    whole = len(HEADER) + sum(len(frame(sample)) for sample in SAMPLES[: len(samples)])
+    assert (damage is None) == (cut == whole)
+    assert cut - whole < len(frame(SAMPLES[len(samples)]))
+
+
+@given(st.integers(len(HEADER), len(RECORDING) - 1), st.integers(1, 255))
+def test_a_damaged_byte_never_gives_a_wrong_sample(position: int, flip: int) -> None:
+    """A flipped byte ends the reading with a reason; no Sample comes back that was not recorded."""
+    damaged = bytearray(RECORDING)
+    damaged[position] ^= flip
+    samples, damage = read(bytes(damaged))
+    assert samples == SAMPLES[: len(samples)]
+    assert damage is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 something", b"# HELP vllm:x\n", b"\x00" * 100])
+def test_a_foreign_file_is_named_as_such(data: bytes) -> None:
+    """A file that is no recording is refused before anything is read from it."""
+    with pytest.raises(NotARecordingError, match="does not begin as a chimera-top recording"):
+        read(data)
+
+
+def test_a_recording_of_another_version_is_named_as_such() -> None:
+    """A newer format is refused with what to do, not read wrongly."""
+    with pytest.raises(NotARecordingError, match="made by another version"):
+        read(b"chimera-top recording 2\n")
+
+
+def test_a_record_that_unpacks_without_end_is_damage() -> None:
+    """A small frame that would unpack to gigabytes is not unpacked."""
+    bomb = zlib.compress(b"\x00" * (80 * 2**20), 9)
+    data = HEADER + frame(SAMPLES[0]) + len(bomb).to_bytes(4, "little") + zlib.crc32(bomb).to_bytes(4, "little") + bomb
+    samples, damage = read(data)
+    assert samples == SAMPLES[:1]
+    assert damage is not None
+    assert "impossible length" in damage
