@@ -144,7 +144,7 @@ def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "")
 
 
 def _reason(error: Exception, url: str, shown: str) -> str:
@@ -161,7 +161,8 @@ def _reason(error: Exception, url: str, shown: str) -> str:
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             reason = f"{place} closed the connection without an answer: is it starting, or does it want https://?"
         case aiohttp.ClientResponseError():
-            reason = f"{shown} does not answer in HTTP ({error.message}): is this the server's port?"
+            said = clean(error.message.partition("\n")[0], 60).rstrip(" :")
+            reason = f"{shown} does not answer in HTTP ({said}): is this the server's port?"
         case OSError() if error.errno == errno.ECONNREFUSED:
             reason = f"{place} refused the connection: is the server running, and is this its port?"
         case OSError() if error.errno:

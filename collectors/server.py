@@ -1,0 +1,207 @@
+"""An inference server, seen through its metrics page: one GET a poll, and now and then the few that tell facts.
+
+Nothing here has a side effect on the server: no request that generates, none of the health checks that do (SGLang's
+`/health` runs a prefill), no page but the one that was asked for and the facts endpoints that its dialect names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from collectors.answer import Failure, nothing_there, quote, refusal
+from collectors.engines import identify
+from collectors.engines.dialect import Reading, read
+from collectors.exposition import Page, Parser
+from collectors.target import target
+from metrics.sample import Missing, Sample, Source, State
+from metrics.series import split_series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from collectors.answer import Answer
+    from collectors.clock import Clock
+    from collectors.engines.dialect import Dialect, Endpoint
+    from collectors.fetch import Fetch
+
+FACTS_SECONDS = 60.0
+"""Facts (model, version, limits) are asked for again after so long; after a restart at once."""
+_FACTS_DEADLINE = 1.0
+"""All facts endpoints of a server together may hold up a poll by so much."""
+_COMMON = ("python_", "process_", "go_", "promhttp_")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class ServerCollector:
+    """Polls one server.
+
+    `url` is its base URL or its metrics page (`collectors.target`). `headers` go with every request to it and are never
+    shown; an `Authorization` among them wins over user and password in the URL. `ca_file` names an authority to trust
+    besides the system's. Raises ValueError, in one line, where one of them is unusable.
+    """
+
+    kind = Source.SERVER
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        headers: Mapping[str, str] | None = None,
+        deadline: float = 5.0,
+        ca_file: str | None = None,
+        interval: float | None = None,
+    ) -> None:
+        self._target = target(url)
+        self.name = self._target.source
+        self.interval = interval
+        self._clock = clock
+        self._headers = {**self._target.headers, **_checked(headers or {})}
+        self._trust = _trust(ca_file)
+        self._deadline = deadline
+        self._fetch: Fetch | None = None
+        self._parser = Parser()
+        self._dialect: Dialect | None = None
+        self._last: Reading | None = None
+        """What the last poll read; None where it failed."""
+        self._told: dict[str, Reading] = {}
+        """What each facts endpoint said, by its path."""
+        self._told_at = 0.0
+
+    async def collect(self) -> Sequence[Sample]:
+        """Poll once: one Sample, whatever happened."""
+        wall, began = self._clock.wall(), self._clock.mono()
+        answer = await self._open().get(self._target.page, self._target.shown)
+        taken = self._clock.mono() - began
+        sample = Sample(self.name, self.kind, wall + taken / 2, began + taken / 2, taken)
+        found = self._understood(answer)
+        if isinstance(found, Failure):
+            self._last = None
+            return [replace(sample, state=found.state, reason=found.reason)]
+        dialect, reading = found
+        await self._learn(dialect, reading, began + taken)
+        return [_filled(sample, reading, self._told.values())]
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._fetch is not None:
+            await self._fetch.close()
+
+    def _open(self) -> Fetch:
+        if self._fetch is None:
+            from collectors.fetch import Fetch  # noqa: PLC0415 -- aiohttp takes 0.1 s that the first paint need not wait
+
+            self._fetch = Fetch(self._headers, trust=self._trust, deadline=self._deadline)
+        return self._fetch
+
+    def _understood(self, answer: Answer | Failure) -> tuple[Dialect, Reading] | Failure:
+        """Read an answer in the words of the server that it comes from."""
+        if isinstance(answer, Failure):
+            return answer
+        shown = self._target.shown
+        if failure := refusal(answer, shown):
+            return failure
+        page = self._parser.parse(answer.body)
+        if not page.samples:
+            return nothing_there(answer.body, shown)
+        dialect = identify(page)
+        if dialect is None:
+            return Failure(State.DOWN, f"{shown}: a metrics page of an unknown kind (first names: {_names(page)})")
+        reading = read(dialect, page)
+        if page.bad_lines:
+            bad = Missing(f"{page.bad_lines} lines of the metrics page", page.first_bad, "what they count is not seen")
+            reading = replace(reading, missing=(*reading.missing, bad))
+        return dialect, reading
+
+    async def _learn(self, dialect: Dialect, reading: Reading, now: float) -> None:
+        """Ask for facts where there are none yet, where they are old, and where the server may be another one now."""
+        new = dialect is not self._dialect or self._last is None or restarted(self._last, reading)
+        if new:
+            self._told = {}
+        self._dialect, self._last = dialect, reading
+        if not new and now - self._told_at < FACTS_SECONDS:
+            return
+        self._told_at = now
+        # At once, so that the deadline is that of all of them: they share one connection.
+        said = await asyncio.gather(*(self._ask(endpoint) for endpoint in dialect.endpoints))
+        for endpoint, one in zip(dialect.endpoints, said, strict=True):
+            if isinstance(one, Reading):
+                self._told[endpoint.path] = one
+            else:  # what was known stays known
+                self._told.setdefault(endpoint.path, Reading(missing=(one,)))
+
+    async def _ask(self, endpoint: Endpoint[object]) -> Reading | Missing:
+        answer = await self._open().get(self._target.root + endpoint.path, endpoint.path, _FACTS_DEADLINE)
+        if isinstance(answer, Failure):
+            why = answer.reason
+        elif answer.status == 200:
+            return endpoint.read(answer.body)
+        else:
+            why = f"{answer.status} {quote(answer.body)}".rstrip()
+            if answer.status in {401, 403}:
+                why = f"{why}: it wants a token; give one with --token-env NAME"
+        return Missing(f"facts from {endpoint.path}", why, "model, version or limits may not be known")
+
+
+def restarted(before: Reading, now: Reading) -> bool:
+    """Tell whether the server began anew between two polls: another start time, or a counter that fell."""
+    start = "start_time_seconds"
+    if start in before.gauges and start in now.gauges and before.gauges[start] != now.gauges[start]:
+        return True
+    counters = before.counters
+    return any(value < counters.get(name, value) for name, value in now.counters.items())
+
+
+def _filled(sample: Sample, reading: Reading, told: Iterable[Reading]) -> Sample:
+    """Fill a Sample with what the page and the facts endpoints say; where both speak, the page is the newer."""
+    gauges, facts = {}, {}
+    missing = list(reading.missing)
+    for each in told:
+        gauges.update(each.gauges)
+        facts.update(each.facts)
+        missing += each.missing
+    gauges.update(reading.gauges)
+    facts.update(reading.facts)
+    known = {split_series(name)[0] for name in gauges}
+    return replace(
+        sample,
+        counters=reading.counters,
+        gauges=gauges,
+        histograms=reading.histograms,
+        facts=facts,
+        missing=tuple(each for each in missing if each.what not in known),
+    )
+
+
+def _names(page: Page) -> str:
+    """Name the first families, those that every process has left out where there are others."""
+    names = dict.fromkeys(series.name for series in page.samples)
+    telling = [name for name in names if not name.startswith(_COMMON)]
+    return ", ".join(islice(telling or names, 3))
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Check headers, and write their names in one way, so that one replaces another."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("unusable header: write it as NAME: VALUE, its name of letters, digits and dashes")
+        if not value.isprintable() or not value.isascii():
+            raise ValueError(f"unusable header {name}: its value holds a line break or a character that is not ASCII")
+    return {name.title(): value for name, value in headers.items()}
+
+
+def _trust(ca_file: str | None) -> ssl.SSLContext | None:
+    if ca_file is None:
+        return None
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:  # ssl.SSLError is one: not a certificate
+        raise ValueError(f"unusable CA file {ca_file}: {error.strerror or 'it holds no certificate'}") from None
+    return context

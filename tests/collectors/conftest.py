@@ -1,0 +1,148 @@
+"""A web server on loopback that behaves as badly as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    type_of_reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+CERTIFICATE = Path(__file__).parent.parent / "fixtures" / "served" / "localhost.pem"
+
+
+class Web:
+    """Answers each path with fixed bytes, or lets a function write the answer; an unknown path gets 404."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        """Path and headers (names in lower case) of every request."""
+        self.connections = 0
+        self.requests_per_connection = 1_000_000
+        """The request after so many on one connection is answered by closing it."""
+        self.port = 0
+        self._replies: dict[str, type_of_reply] = {}
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    @property
+    def place(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.place}"
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.requests]
+
+    def answer(
+        self,
+        path: str,
+        body: bytes,
+        status: int = 200,
+        content_type: str = "text/plain; version=0.0.4; charset=utf-8",
+        **headers: str,
+    ) -> None:
+        """Answer a path with this from now on."""
+        lines = [f"HTTP/1.1 {status} Status", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self._replies[path] = "\r\n".join([*lines, "", ""]).encode() + body
+
+    def reply(self, path: str, reply: type_of_reply) -> None:
+        """Answer a path with these raw bytes, or let a function write."""
+        self._replies[path] = reply
+
+    def start(self, context: ssl.SSLContext | None = None) -> None:
+        self._thread.start()
+
+        async def listen() -> None:
+            server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+            self.port = server.sockets[0].getsockname()[1]
+            self._server = server
+
+        asyncio.run_coroutine_threadsafe(listen(), self._loop).result(10)
+
+    def stop(self) -> None:
+        async def end() -> None:
+            self._server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.connections += 1
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                for _ in range(self.requests_per_connection):
+                    await self._one(reader, writer)
+                await reader.readuntil(b"\r\n\r\n")
+        finally:
+            writer.transport.abort()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        start = await reader.readexactly(1)
+        if start == b"\x16":  # a client that says hello in TLS
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            await writer.drain()
+            raise ConnectionAbortedError
+        head = start + await reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.decode().strip().split("\r\n")
+        path = first.split()[1]
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.requests.append((path, headers))
+        reply = self._replies.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        if isinstance(reply, bytes):
+            writer.write(reply)
+            await writer.drain()
+        else:
+            await reply(writer)
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """One web server."""
+    server = Web()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def other_web() -> Iterator[Web]:
+    """Another one, on another port."""
+    server = Web()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def tls_web() -> Iterator[Web]:
+    """One with a certificate of its own making."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    server = Web()
+    server.start(context)
+    yield server
+    server.stop()
