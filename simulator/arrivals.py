@@ -24,6 +24,7 @@ class Request:
         "finish_tick",
         "first_token",
         "generated",
+        "handler",
         "join_tick",
         "last_token",
         "max_tokens",
@@ -47,6 +48,7 @@ class Request:
         max_tokens: int,
         prefix: int | None = None,
         prefix_tokens: int = 0,
+        handler: str = "/v1/chat/completions",
     ) -> None:
         self.arrival = arrival
         self.prompt_tokens = prompt_tokens
@@ -56,6 +58,8 @@ class Request:
         self.prefix = prefix
         """Which shared prefix it begins with, and how many of its tokens that is."""
         self.prefix_tokens = prefix_tokens
+        self.handler = handler
+        """Path of the HTTP request."""
         self.queued: float | None = None
         """When the scheduler saw it: between two steps."""
         self.scheduled: float | None = None

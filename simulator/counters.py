@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from simulator.arrivals import Request
+
 LATENCY_BOUNDS = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
 TTFT_BOUNDS = (
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1),
@@ -88,6 +90,35 @@ class Counters:
         self.answer_seconds: dict[tuple[str, str], Tally] = {}
         """By handler and method."""
         self.answer_seconds_fine = Tally(HTTP_FINE_BOUNDS)
+
+    def first_token(self, request: Request, now: float) -> int:
+        """Count a request whose prompt is done; return how many tokens of it were computed."""
+        cached = request.cached or 0
+        self.ttft.add(now - request.arrival)
+        self.prompt_tokens += request.prompt_tokens
+        self.prompt_tokens_cached += cached
+        return request.prompt_tokens - cached
+
+    def finish(self, request: Request, now: float) -> None:
+        """Count a request that ended with its last token."""
+        queued, scheduled, first = request.queued, request.scheduled, request.first_token
+        if queued is None or scheduled is None or first is None or request.finish_reason is None:
+            raise AssertionError("a request cannot end before it began")
+        self.finished[request.finish_reason] += 1
+        self.e2e.add(now - request.arrival)
+        self.queue.add(scheduled - queued)
+        self.inference.add(now - scheduled)
+        self.prefill.add(first - scheduled)
+        self.decode.add(now - first)
+        # With a single token there is no time between tokens, and vLLM counts a 0.
+        self.tpot.add((now - first) / (request.generated - 1) if request.generated > 1 else 0.0)
+        self.request_prompt_tokens.add(request.prompt_tokens)
+        self.request_output_tokens.add(request.generated)
+        self.request_max_tokens.add(request.max_tokens)
+        self.request_computed_tokens.add(request.prompt_tokens - (request.cached or 0))
+        self.request_preemptions.add(request.preemptions)
+        self.request_n.add(1)
+        self.answer(request.handler, "POST", 200, now - request.arrival)
 
     def answer(self, handler: str, method: str, status: int, seconds: float) -> None:
         """Count one HTTP request that was answered."""

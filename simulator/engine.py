@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from simulator.scenario import EngineConfig, Fault, Workload
 
-HANDLER = "/v1/chat/completions"
-"""Where the requests of the workload arrive."""
-
 
 class Engine:
     """One engine: waiting queue, running batch, KV cache, counters."""
@@ -70,7 +67,7 @@ class Engine:
 
     # --- from outside
 
-    def submit(self, at: float, prompt_tokens: int, max_tokens: int) -> Request:
+    def submit(self, at: float, prompt_tokens: int, max_tokens: int, handler: str) -> Request:
         """Let a request arrive at `at`, which must not lie before the last `advance`; it will use all its `max_tokens`.
 
         Raises ValueError where prompt and answer are longer than the model takes.
@@ -80,7 +77,7 @@ class Engine:
                 f"the model takes at most {self.config.max_model_len} tokens, "
                 f"and the request has {prompt_tokens} in its prompt and asks for {max_tokens}"
             )
-        request = Request(max(at, self.now), prompt_tokens, max_tokens, max_tokens)
+        request = Request(max(at, self.now), prompt_tokens, max_tokens, max_tokens, handler=handler)
         self._inbox.append(request)
         return request
 
@@ -151,7 +148,7 @@ class Engine:
                 if request.arrival < self.up_at:
                     continue
                 if self.refuses():
-                    self.counters.answer(HANDLER, "POST", 503, 0.001)
+                    self.counters.answer(request.handler, "POST", 503, 0.001)
                 else:
                     self._queue(request)
             else:
@@ -283,7 +280,8 @@ class Engine:
                 self._finish(request)
         for request in step.prefilled:
             if request.first_token is None:
-                computed += self._first_token(request)
+                request.first_token = self.now
+                computed += counters.first_token(request, self.now)
             else:
                 counters.itl.add(self.now - request.last_token)
             request.generated += 1
@@ -299,16 +297,6 @@ class Engine:
         self.requests_waiting = len(self._waiting)
         self.kv_cache_usage = self._cache.usage
 
-    def _first_token(self, request: Request) -> int:
-        """Count a prompt that is done; return how many of its tokens were computed."""
-        counters = self.counters
-        cached = request.cached or 0
-        request.first_token = self.now
-        counters.ttft.add(self.now - request.arrival)
-        counters.prompt_tokens += request.prompt_tokens
-        counters.prompt_tokens_cached += cached
-        return request.prompt_tokens - cached
-
     def _join(self, request: Request) -> None:
         """Let a request decode from the next step on."""
         request.join_tick = self._tick
@@ -320,27 +308,9 @@ class Engine:
         self._ends_at.setdefault(request.finish_tick, []).append(request)
 
     def _finish(self, request: Request) -> None:
-        counters = self.counters
-        queued, scheduled, first = request.queued, request.scheduled, request.first_token
-        if queued is None or scheduled is None or first is None:
-            raise AssertionError("a request cannot end before it began")
         self._leave(request)
         request.finish_reason = "length" if request.generated >= request.max_tokens else "stop"
-        counters.finished[request.finish_reason] += 1
-        e2e = self.now - request.arrival
-        counters.e2e.add(e2e)
-        counters.queue.add(scheduled - queued)
-        counters.inference.add(self.now - scheduled)
-        counters.prefill.add(first - scheduled)
-        counters.decode.add(self.now - first)
-        counters.tpot.add((self.now - first) / (request.generated - 1) if request.generated > 1 else 0.0)
-        counters.request_prompt_tokens.add(request.prompt_tokens)
-        counters.request_output_tokens.add(request.generated)
-        counters.request_max_tokens.add(request.max_tokens)
-        counters.request_computed_tokens.add(request.prompt_tokens - (request.cached or 0))
-        counters.request_preemptions.add(request.preemptions)
-        counters.request_n.add(1)
-        counters.answer(HANDLER, "POST", 200, e2e)
+        self.counters.finish(request, self.now)
 
 
 class _Step:

@@ -1,0 +1,202 @@
+"""The metrics page of the simulated server: the names, labels, types and buckets of vLLM 0.32.
+
+Two things say that it is none: the comment in its first line, and the series `chimera_simulated`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from metrics.series import series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from simulator.counters import Tally
+    from simulator.simulation import Simulation
+
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+MARK = "# SIMULATED by chimera-top: no model runs here."
+
+_name = lru_cache(maxsize=4096)(series)
+"""The same few hundred names are written on every page."""
+
+
+class _Page:
+    """Families that share some labels, written one after another."""
+
+    def __init__(self, lines: list[str], created: float, **labels: str) -> None:
+        self.lines = lines
+        self._created = created
+        self._labels = labels
+
+    def gauge(self, name: str, meaning: str, parts: Iterable[tuple[dict[str, str], float]]) -> None:
+        """Add a gauge; each part has labels beside the common ones."""
+        self._head(name, meaning, "gauge")
+        self.lines += [f"{_name(name, **self._labels, **labels)} {float(value)!r}" for labels, value in parts]
+
+    def counter(self, name: str, meaning: str, parts: Sequence[tuple[dict[str, str], float]]) -> None:
+        """Add a counter, whose name ends in `_total`, and the gauge that says since when it counts."""
+        self._head(name, meaning, "counter")
+        self.lines += [f"{_name(name, **self._labels, **labels)} {float(value)!r}" for labels, value in parts]
+        self.gauge(f"{name.removesuffix('_total')}_created", meaning, [(labels, self._created) for labels, _ in parts])
+
+    def histogram(self, name: str, meaning: str, parts: Sequence[tuple[dict[str, str], Tally]]) -> None:
+        """Add a histogram, and the gauge that says since when it counts."""
+        self._head(name, meaning, "histogram")
+        for labels, tally in parts:
+            common = self._labels | labels
+            bounds = [*(repr(float(bound)) for bound in tally.bounds), "+Inf"]
+            for bound, count in zip(bounds, accumulate(tally.counts), strict=True):
+                self.lines.append(f"{_name(f'{name}_bucket', le=bound, **common)} {float(count)!r}")
+            self.lines.append(f"{_name(f'{name}_count', **common)} {float(tally.count)!r}")
+            self.lines.append(f"{_name(f'{name}_sum', **common)} {float(tally.sum)!r}")
+        self.gauge(f"{name}_created", meaning, [(labels, self._created) for labels, _ in parts])
+
+    def _head(self, name: str, meaning: str, kind: str) -> None:
+        self.lines.append(f"# HELP {name} {meaning}")
+        self.lines.append(f"# TYPE {name} {kind}")
+
+
+def render(simulation: Simulation, epoch: float) -> str:
+    """Write the page; `epoch` is second 0 of the simulation in seconds since the Unix epoch."""
+    lines = [MARK]
+    created = epoch + simulation.engine.up_at
+    model = simulation.scenario.engine.model
+    process = _Page(lines, created)
+    engine = _Page(lines, created, engine="0", model_name=model)
+    process.gauge("chimera_simulated", "1: this server is simulated", [({"scenario": simulation.scenario.name}, 1)])
+    _process(process, simulation, epoch)
+    _gauges(engine, simulation)
+    _counters(engine, simulation)
+    _rejections(_Page(lines, created, model_name=model), simulation)
+    _histograms(engine, simulation)
+    _cache_config(_Page(lines, created, engine="0"), simulation)
+    _http(process, simulation)
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _process(page: _Page, simulation: Simulation, epoch: float) -> None:
+    started = epoch + simulation.started_at
+    page.gauge("process_start_time_seconds", "When the process started, since the Unix epoch", [({}, started)])
+    page.gauge("process_resident_memory_bytes", "Memory of the process", [({}, 3.1e9)])
+    page.gauge("process_open_fds", "Open file descriptors", [({}, 80 + simulation.engine.requests_running)])
+    page.gauge("process_max_fds", "Most file descriptors that may be open", [({}, 65536)])
+
+
+def _gauges(page: _Page, simulation: Simulation) -> None:
+    engine = simulation.engine
+    page.gauge("vllm:num_requests_running", "Requests in the running batch", [({}, engine.requests_running)])
+    page.gauge("vllm:num_requests_waiting", "Requests that wait", [({}, engine.requests_waiting)])
+    page.gauge(
+        "vllm:num_requests_waiting_by_reason",
+        "Requests that wait, by reason",
+        [({"reason": "capacity"}, engine.requests_waiting), ({"reason": "deferred"}, 0)],
+    )
+    page.gauge(
+        "vllm:engine_sleep_state",
+        "Whether the engine is awake, and how deep it sleeps",
+        [({"sleep_state": state}, state == "awake") for state in ("awake", "weights_offloaded", "discard_all")],
+    )
+    page.gauge("vllm:kv_cache_usage_perc", "Share of the KV cache in use, 0 to 1", [({}, engine.kv_cache_usage)])
+
+
+def _counters(page: _Page, simulation: Simulation) -> None:
+    counters = simulation.engine.counters
+    cached = counters.prompt_tokens_cached
+    computed = counters.prompt_tokens - cached
+    sources = {"local_compute": computed, "local_cache_hit": cached, "external_kv_transfer": 0}
+    tiers = {"device": cached, "host": 0, "p2p": 0, "disk": 0, "external_unspecified": 0}
+    for name, meaning, value in (
+        ("estimated_flops_per_gpu", "Estimated floating-point operations on each GPU", 0),
+        ("estimated_read_bytes_per_gpu", "Estimated bytes read from memory on each GPU", 0),
+        ("estimated_write_bytes_per_gpu", "Estimated bytes written to memory on each GPU", 0),
+        ("prefix_cache_queries", "Prompt tokens looked up in the prefix cache", counters.prefix_queries),
+        ("prefix_cache_hits", "Prompt tokens found in the prefix cache", counters.prefix_hits),
+        ("external_prefix_cache_queries", "Prompt tokens looked up in another instance's cache", 0),
+        ("external_prefix_cache_hits", "Prompt tokens found in another instance's cache", 0),
+        ("mm_cache_queries", "Items looked up in the multi-modal cache", 0),
+        ("mm_cache_hits", "Items found in the multi-modal cache", 0),
+        ("num_preemptions", "Running requests pushed back to the queue", counters.preemptions),
+        ("prompt_tokens", "Tokens of prompts that are done", counters.prompt_tokens),
+        ("prompt_tokens_cached", "Prompt tokens that needed no computing", cached),
+        ("generation_tokens", "Tokens generated", counters.generation_tokens),
+    ):
+        page.counter(f"vllm:{name}_total", meaning, [({}, value)])
+    for name, meaning, label, parts in (
+        ("prompt_tokens_by_source", "Tokens of prompts that are done, by source", "source", sources),
+        ("prompt_tokens_cached_by_source", "Cached prompt tokens, by cache tier", "source", tiers),
+        ("request_success", "Requests that ended, by reason", "finished_reason", counters.finished),
+    ):
+        page.counter(f"vllm:{name}_total", meaning, [({label: part}, count) for part, count in parts.items()])
+
+
+def _rejections(page: _Page, simulation: Simulation) -> None:
+    parts = {"max_num_queued_reqs": simulation.engine.counters.rejected, "max_num_queued_tokens": 0}
+    page.counter(
+        "vllm:admission_rejections_total",
+        "Requests refused because of a queue limit, by reason",
+        [({"reason": reason}, count) for reason, count in parts.items()],
+    )
+
+
+def _histograms(page: _Page, simulation: Simulation) -> None:
+    counters = simulation.engine.counters
+    for name, meaning, tally in (
+        ("request_prompt_tokens", "Prompt tokens of a request", counters.request_prompt_tokens),
+        ("request_generation_tokens", "Tokens generated for a request", counters.request_output_tokens),
+        ("iteration_tokens_total", "Tokens of one engine step", counters.iteration_tokens),
+        ("request_max_num_generation_tokens", "Most tokens generated for a request", counters.request_output_tokens),
+        ("request_params_n", "Parameter n of a request", counters.request_n),
+        ("request_params_max_tokens", "Parameter max_tokens of a request", counters.request_max_tokens),
+        ("time_to_first_token_seconds", "Arrival to first token", counters.ttft),
+        ("inter_token_latency_seconds", "Time between two tokens of a request", counters.itl),
+        ("request_time_per_output_token_seconds", "Mean time per token after the first", counters.tpot),
+        ("e2e_request_latency_seconds", "Arrival to end", counters.e2e),
+        ("request_queue_time_seconds", "Queue entry to first scheduling", counters.queue),
+        ("request_inference_time_seconds", "First scheduling to end", counters.inference),
+        ("request_prefill_time_seconds", "First scheduling to first token", counters.prefill),
+        ("request_decode_time_seconds", "First token to last", counters.decode),
+        ("request_num_preemptions", "Times that a request was preempted", counters.request_preemptions),
+        ("request_prefill_kv_computed_tokens", "Prompt tokens computed", counters.request_computed_tokens),
+    ):
+        page.histogram(f"vllm:{name}", meaning, [({}, tally)])
+
+
+def _cache_config(page: _Page, simulation: Simulation) -> None:
+    config = simulation.scenario.engine
+    tokens = (config.num_gpu_blocks - 1) * config.block_size
+    labels = {
+        "block_size": str(config.block_size),
+        "cache_dtype": "auto",
+        "enable_prefix_caching": str(config.enable_prefix_caching),
+        "gpu_memory_utilization": "0.92",
+        "kv_cache_max_concurrency": f"{tokens / config.max_model_len:.2f}",
+        "kv_cache_size_tokens": str(tokens),
+        "num_cpu_blocks": "None",
+        "num_gpu_blocks": str(config.num_gpu_blocks),
+        "num_gpu_blocks_override": "None",
+        "prefix_caching_hash_algo": "sha256",
+        "sliding_window": "None",
+    }
+    page.gauge("vllm:cache_config_info", "Configuration of the KV cache", [(labels, 1)])
+
+
+def _http(page: _Page, simulation: Simulation) -> None:
+    counters = simulation.engine.counters
+    page.counter(
+        "http_requests_total",
+        "Requests by method, status class and handler",
+        [({"handler": h, "method": m, "status": s}, count) for (h, m, s), count in counters.answers.items()],
+    )
+    page.histogram(
+        "http_request_duration_highr_seconds", "Latency in many buckets", [({}, counters.answer_seconds_fine)]
+    )
+    page.histogram(
+        "http_request_duration_seconds",
+        "Latency in few buckets, by handler",
+        [({"handler": h, "method": m}, tally) for (h, m), tally in counters.answer_seconds.items()],
+    )
