@@ -1,0 +1,144 @@
+"""From a View to a Snapshot.
+
+`observe` asks the rules alone and is cheap enough for every poll of a long recording; `snapshot` makes everything that
+an output reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight import describe, lifecycle
+from insight.advice import recommendations
+from insight.risks import risks
+from insight.rules import RULES
+from insight.rules.rule import unknown
+from insight.rules.server import FAILED_POLLS, STUCK
+from insight.scorecard import scorecard
+from insight.settings import Settings
+from insight.verdict import verdict
+from metrics import units
+from metrics.measure import measure
+from metrics.sample import Source, State
+from metrics.snapshot import SCHEMA_VERSION, Snapshot, Tool
+from metrics.track import Tracks
+from metrics.view import STALE_POLLS
+
+if TYPE_CHECKING:
+    from insight.lifecycle import Life
+    from insight.rules.rule import Condition
+    from metrics.sample import Event
+    from metrics.snapshot import Gpu, Target
+    from metrics.view import SourceView, View
+
+TOOL_NAME = "chimera-top"
+_RULES_OF = {kind: tuple(rule for rule in RULES if rule.of is kind) for kind in Source}
+
+
+class Assessor:
+    """Draws the conclusions, and remembers those of before: a finding has to last before it fires.
+
+    Moments have to come in order. `settings` may be replaced between two calls.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._lives: dict[tuple[str, str], Life] = {}
+        self._tracks = Tracks()
+
+    def observe(self, view: View) -> None:
+        """Ask every rule about every source, and let the findings begin, fire and end."""
+        for kind, rules in _RULES_OF.items():
+            for source in view.all(kind) if rules else ():
+                blind = blindness(source)
+                for rule in rules:
+                    key = rule.id, source.id
+                    life = self._lives.get(key)
+                    condition = rule.condition(source, self.settings, life is not None and life.active)
+                    if condition is None:
+                        self._lives.pop(key, None)
+                        continue
+                    if blind is not None and rule.needs_answer:
+                        condition = blind
+                    self._lives[key] = life = lifecycle.step(life, rule, condition, view.mono)
+                    if rule is STUCK and condition.holds:
+                        blind = unknown("the engine makes no progress, so its numbers stand still")
+
+    def snapshot(self, view: View) -> Snapshot:
+        """Make a Snapshot of this moment; the rules are asked first."""
+        self.observe(view)
+        settings = self.settings
+        targets = self._targets(view)
+        gpus = self._gpus(view)
+        found = risks(self._lives, view)
+        seconds = max((each.window_seconds for each in targets if each.window_seconds is not None), default=None)
+        if seconds is None:
+            spans = [source.seconds(settings.window) for source in view.all(Source.GPU)]
+            seconds = max((each for each in spans if each is not None), default=None)
+        driver = next(view.all(Source.DRIVER), None)
+        host = next(view.all(Source.HOST), None)
+        return Snapshot(
+            schema_version=SCHEMA_VERSION,
+            generated_at=units.rfc3339(view.wall),
+            window_seconds=seconds,
+            tool=Tool(TOOL_NAME, settings.tool_version),
+            mode=settings.mode,
+            simulated=any(describe.simulated(source) for kind in Source for source in view.all(kind)),
+            verdict=verdict(found, view, settings, seconds),
+            objectives=settings.objectives,
+            targets=targets,
+            gpus=gpus,
+            driver=describe.driver(driver) if driver else None,
+            host=describe.host(host, settings.window) if host else None,
+            quality=None,
+            scorecard=scorecard(view, targets, gpus, settings),
+            risks=found,
+            recommendations=recommendations(found, targets),
+            not_visible=describe.not_visible(view),
+            events=_events(view, settings.window),
+            generated_wall=view.wall,
+            asked_window_seconds=settings.window,
+            monitor=_monitor(view, settings.window),
+        )
+
+    def _targets(self, view: View) -> tuple[Target, ...]:
+        order = {name: index for index, name in enumerate(self.settings.targets)}
+        ids = sorted(view.ids(Source.SERVER), key=lambda each: order.get(each, len(order)))
+        return tuple(describe.target(view.of(each), self._tracks, self.settings.window) for each in ids)
+
+    def _gpus(self, view: View) -> tuple[Gpu, ...]:
+        found = [describe.gpu(source, self._tracks, self.settings.window) for source in view.all(Source.GPU)]
+        return tuple(sorted(found, key=lambda each: (each.index is None, each.index, each.uuid)))
+
+
+def blindness(source: SourceView) -> Condition | None:
+    """Say why nothing can be told of a source now; None where its last answer is still fresh.
+
+    A single poll that fails blinds nobody: under load polls are slow just when it matters.
+    """
+    if source.newest_ok is None:
+        return unknown("it has not answered yet")
+    age = source.age or 0.0
+    if source.history.failed_polls >= FAILED_POLLS or age > STALE_POLLS * source.view.interval + 1.0:
+        return unknown(f"no answer for {units.duration(age)}")
+    if source.state in {State.UNAUTHORISED, State.STARTING}:
+        return unknown(source.newest.reason or f"it is {source.state.value}")
+    return None
+
+
+def _events(view: View, window: float) -> tuple[Event, ...]:
+    """List what happened in the window, oldest first."""
+    begin = view.wall - window
+    found = [each for kind in Source for source in view.all(kind) for each in source.history.events]
+    return tuple(sorted((each for each in found if each.wall >= begin), key=lambda each: each.wall))
+
+
+def _monitor(view: View, window: float) -> dict[str, float]:
+    """Tell what this program itself missed in the window."""
+    missed: dict[str, float] = {}
+    for source in view.all(Source.MONITOR):
+        for quantity in ("polls_missed", "polls_overrun"):
+            counted = measure(source, quantity, window)
+            if counted is not None and counted.increase is not None:
+                missed[quantity] = missed.get(quantity, 0.0) + counted.increase
+    return missed

@@ -1,0 +1,110 @@
+"""The life of a finding: inactive, pending, firing, resolving, inactive. One state machine for every rule.
+
+The condition has to hold for `enter` seconds before it fires and to be gone for `keep` seconds before it is over; what
+cannot be told changes nothing: no data is neither a fault nor a recovery. Time is what the caller says it is.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from insight.rules.rule import Condition
+
+if TYPE_CHECKING:
+    from insight.rules.rule import Rule
+
+MAX_EPISODES = 50
+FLAP_EPISODES = 3
+FLAP_SECONDS = 600.0
+"""A finding that fired so often in so long is flapping, ..."""
+FLAP_KEEP = 120.0
+"""... and is then kept for at least so long, so that it is one long finding and not many short ones. Our defaults."""
+
+
+class Phase(Enum):
+    """Where a finding stands."""
+
+    INACTIVE = auto()
+    PENDING = auto()
+    FIRING = auto()
+    RESOLVING = auto()
+
+
+class Episode(Struct, frozen=True):
+    """One time that it fired."""
+
+    begin: float
+    """Monotonic time since when the condition held."""
+    end: float | None = None
+    """When it ceased to; None while it fires."""
+
+
+class Life(Struct, frozen=True, eq=False):
+    """One rule about one source."""
+
+    condition: Condition
+    """What the rule said last."""
+    phase: Phase = Phase.INACTIVE
+    since: float | None = None
+    """When the condition began to hold (pending, firing) or ceased to (resolving)."""
+    entered: float = 0.0
+    """When the phase began."""
+    held: Condition | None = None
+    """What the rule said last while the condition held: what there is to say of a finding that is resolving."""
+    episodes: tuple[Episode, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """It fires, or has not been over for long enough."""
+        return self.phase in {Phase.FIRING, Phase.RESOLVING}
+
+    def flapping(self, now: float) -> bool:
+        """Tell whether it fired too often lately."""
+        return sum(each.begin > now - FLAP_SECONDS for each in self.episodes) >= FLAP_EPISODES
+
+
+def step(life: Life | None, rule: Rule, condition: Condition, now: float) -> Life:
+    """Go on with a life after what the rule says now; a `life` of None is one that begins."""
+    if life is None:
+        life = Life(condition, entered=now)
+    if condition.holds is None:
+        return life if life.condition is condition else replace(life, condition=condition)
+    if condition.holds:
+        return _holding(life, rule, condition, now)
+    return _not_holding(life, rule, condition, now)
+
+
+def _holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
+    if life.phase is Phase.FIRING:
+        return replace(life, condition=condition, held=condition)
+    if life.phase is Phase.RESOLVING:
+        return replace(
+            life, condition=condition, held=condition, phase=Phase.FIRING, since=life.episodes[-1].begin, entered=now
+        )
+    since = life.since if life.phase is Phase.PENDING and life.since is not None else now
+    if condition.since is not None:
+        since = min(since, condition.since)
+    if now - since < rule.enter:
+        entered = life.entered if life.phase is Phase.PENDING else now
+        return replace(life, condition=condition, held=condition, phase=Phase.PENDING, since=since, entered=entered)
+    episodes = (*life.episodes, Episode(since))[-MAX_EPISODES:]
+    return Life(condition, Phase.FIRING, since, now, condition, episodes)
+
+
+def _not_holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
+    if life.phase is Phase.FIRING:
+        life = replace(life, phase=Phase.RESOLVING, since=now, entered=now)
+    if life.phase is Phase.RESOLVING:
+        ceased = now if life.since is None else life.since
+        keep = max(rule.keep, FLAP_KEEP) if rule.keep and life.flapping(now) else rule.keep
+        if now - ceased < keep:
+            return replace(life, condition=condition)
+        episodes = (*life.episodes[:-1], replace(life.episodes[-1], end=ceased))
+        return Life(condition, Phase.INACTIVE, None, now, life.held, episodes)
+    if life.phase is Phase.PENDING:
+        return Life(condition, Phase.INACTIVE, None, now, life.held, life.episodes)
+    return replace(life, condition=condition)

@@ -1,0 +1,160 @@
+"""From the lives of the rules to the rows of the risk table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight import likelihood
+from insight.lifecycle import Life, Phase
+from insight.rules import RULES, Rule
+from insight.standing import RISK_IDS, STANDING, Standing
+from metrics import units
+from metrics.snapshot import Risk, RiskState, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metrics.view import View
+
+Key = tuple[str, str]
+"""Id of the rule, id of the source."""
+
+_STATES = {Phase.PENDING: RiskState.PENDING, Phase.FIRING: RiskState.FIRING, Phase.RESOLVING: RiskState.RESOLVING}
+_STATE_RANK = {
+    RiskState.FIRING: 0,
+    RiskState.PENDING: 1,
+    RiskState.RESOLVING: 2,
+    RiskState.UNKNOWN: 3,
+    RiskState.NOT_OBSERVED: 4,
+}
+_SEVERITY_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+_RULE_RANK = {rule.id: rank for rank, rule in enumerate(RULES)}
+
+
+def risks(lives: Mapping[Key, Life], view: View) -> tuple[Risk, ...]:
+    """List every finding, worst first; rules that found nothing, and risks that no rule watches, have one row each."""
+    rows: list[Risk] = []
+    for rule in RULES:
+        mine = [(source, life) for source in view.ids(rule.of) if (life := lives.get((rule.id, source)))]
+        found = [_found(rule, source, life, view) for source, life in mine if _shown(life)]
+        rows += found or _nothing_found(rule, mine, view)
+    rows += [_standing(each) for each in STANDING]
+    return tuple(sorted(rows, key=_rank))
+
+
+def _shown(life: Life) -> bool:
+    """Tell whether a life has a row of its own: it is under way, or was when its data went."""
+    return life.phase is not Phase.INACTIVE
+
+
+def _rank(risk: Risk) -> tuple[int, int, int, str]:
+    rank = _STATE_RANK[risk.state]
+    if risk.state is RiskState.UNKNOWN and risk.since is None:
+        rank += 2
+    return rank, _SEVERITY_RANK[risk.severity], _RULE_RANK.get(risk.id, len(_RULE_RANK)), risk.target or ""
+
+
+def _found(rule: Rule, source: str, life: Life, view: View) -> Risk:
+    blind = life.condition.holds is None
+    said = life.held or life.condition
+    state = RiskState.UNKNOWN if blind else _STATES[life.phase]
+    pending = state is RiskState.PENDING and life.since is not None
+    return Risk(
+        id=rule.id,
+        title=rule.title,
+        state=state,
+        severity=said.severity,
+        likelihood=_likelihood(state, life, view, source),
+        impact=rule.impact,
+        description=said.description or said.summary,
+        mitigation=rule.mitigation,
+        since=None if life.since is None else units.rfc3339(view.wall_at(life.since)),
+        target=source,
+        summary=_summary(state, life, view.mono),
+        evidence=said.evidence,
+        seconds_in_state=max(0.0, view.mono - life.entered),
+        fires_in_seconds=max(0.0, rule.enter - (view.mono - (life.since or 0.0))) if pending else None,
+        episodes=_episodes(life, view),
+    )
+
+
+def _summary(state: RiskState, life: Life, now: float) -> str:
+    said = life.held or life.condition
+    if state is RiskState.UNKNOWN:
+        return f"cannot be told: {life.condition.summary} (before: {said.summary})"
+    flapping = ", flapping" if life.active and life.flapping(now) else ""
+    if state is RiskState.RESOLVING:
+        return f"over for {units.duration(now - (life.since or now))} (was: {said.summary}){flapping}"
+    return said.summary + flapping
+
+
+def _likelihood(state: RiskState, life: Life, view: View, source: str) -> str:
+    if state is RiskState.FIRING:
+        return "certain (active)"
+    if state is RiskState.PENDING:
+        return "possible (pending)"
+    if state is RiskState.UNKNOWN:
+        return "unknown"
+    return likelihood.again(len(life.episodes), view.mono - view.of(source).history.first_mono)
+
+
+def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list[Risk]:
+    """Make the one row of a rule that has nothing to report; none where there is nothing that it is about."""
+    if not mine and rule.id not in RISK_IDS:
+        return []
+    told = [(source, life) for source, life in mine if life.condition.holds is not None]
+    before = [(source, life) for source, life in told if life.episodes]
+    source, life = next(iter(before or told or mine), (None, None))
+    if life is None or source is None:
+        why = "no server is seen"
+    elif not told:
+        why = life.condition.summary
+    else:
+        why = ""
+    observed = min((view.mono - view.of(each).history.first_mono for each, _ in told), default=0.0)
+    times = sum(len(each.episodes) for _, each in told)
+    return [
+        Risk(
+            id=rule.id,
+            title=rule.title,
+            state=RiskState.UNKNOWN if why else RiskState.NOT_OBSERVED,
+            severity=Severity.INFO,
+            likelihood="unknown" if why else likelihood.again(times, observed),
+            impact=rule.impact,
+            description=f"Cannot be told: {why}." if why else _before(times, observed),
+            mitigation=rule.mitigation,
+            since=None,
+            target=source if len(mine) == 1 else None,
+            summary=why or (life.condition.summary if life and len(mine) == 1 else ""),
+            episodes=_episodes(life, view) if life else (),
+        )
+    ]
+
+
+def _before(times: int, observed: float) -> str:
+    if not times:
+        return f"Not observed in {units.duration(observed)}."
+    return f"Not now; {'once' if times == 1 else f'{times} times'} in the last {units.duration(observed)}."
+
+
+def _episodes(life: Life, view: View) -> tuple[tuple[str, str | None], ...]:
+    return tuple(
+        (units.rfc3339(view.wall_at(each.begin)), None if each.end is None else units.rfc3339(view.wall_at(each.end)))
+        for each in life.episodes
+    )
+
+
+def _standing(each: Standing) -> Risk:
+    return Risk(
+        id=each.id,
+        title=each.title,
+        state=RiskState.UNKNOWN,
+        severity=Severity.INFO,
+        likelihood="unknown",
+        impact=each.impact,
+        description=f"{each.why[0].upper()}{each.why[1:]}.",
+        mitigation=each.mitigation,
+        since=None,
+        target=None,
+        summary=each.why,
+    )

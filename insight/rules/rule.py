@@ -1,0 +1,54 @@
+"""What a rule is: a pure function from what one source shows to a Condition, and the data that gives it a life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from insight.settings import Settings
+from metrics.sample import Source
+from metrics.snapshot import Evidence, Severity
+from metrics.view import SourceView
+
+
+class Condition(Struct, frozen=True, eq=False):
+    """What a rule says of one source at one moment."""
+
+    holds: bool | None
+    """None: it cannot be told; `summary` says why."""
+    summary: str = ""
+    """The shortest sentence that says it: `54 waiting for 41 s`."""
+    severity: Severity = Severity.WARNING
+    description: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    since: float | None = None
+    """Monotonic time since when the data shows it to hold; None: since now."""
+
+
+class Rule(Struct, frozen=True, eq=False, kw_only=True):
+    """One finding that may be made."""
+
+    id: str
+    title: str
+    of: Source
+    """The kind of source that it is asked about."""
+    condition: Callable[[SourceView, Settings, bool], Condition | None]
+    """The third argument tells whether it is firing, so that the limit to leave can lie below the limit to enter.
+    None: it is not asked about this source at all."""
+    enter: float
+    """Seconds that the condition has to hold before it fires."""
+    keep: float
+    """Seconds that it goes on firing after the condition ceased, as `resolving`."""
+    source: str
+    """Where the thresholds come from."""
+    impact: str
+    """`high`, `medium` or `low`, and what is exposed, in words."""
+    mitigation: str
+    needs_answer: bool = True
+    """Nothing can be told while the source does not answer or the engine stands still."""
+
+
+def unknown(why: str) -> Condition:
+    """Say that it cannot be told, and why."""
+    return Condition(None, why)

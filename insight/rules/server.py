@@ -1,0 +1,237 @@
+"""Is the server there, and does it make progress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.rules.rule import Condition, Rule, unknown
+from metrics import units
+from metrics.histogram import quantile
+from metrics.measure import total_gauge
+from metrics.sample import Source, State
+from metrics.snapshot import Evidence, Severity
+from metrics.view import STALE_POLLS
+
+if TYPE_CHECKING:
+    from insight.settings import Settings
+    from metrics.histogram import Histogram
+    from metrics.view import SourceView
+
+FAILED_POLLS = 3
+"""Polls in a row that fail before a server counts as unreachable; one slow answer under load is not an outage."""
+STEP_COUNTERS = ("engine_steps",)
+PROGRESS_COUNTERS = (
+    *STEP_COUNTERS,
+    "output_tokens_total",
+    "prompt_tokens_total",
+    "prompt_tokens_computed",
+    "requests_finished",
+)
+"""If any of these grows, the engine works."""
+STILL_SECONDS = 10.0
+"""Shortest standstill of a server that counts its steps and tells how long they take."""
+STILL_UNKNOWN_STEP_SECONDS = 30.0
+"""The same where it is not known how long a prefill takes here: one long prompt can be a step of that length."""
+STILL_LUMPY_SECONDS = 60.0
+"""The same where every counter moves only when a request ends."""
+HISTORY_SECONDS = 3600.0
+"""How far back the longest steps are looked for."""
+RESTART_SECONDS = 300.0
+"""For so long after a restart it is worth a line: caches are cold and counters began anew."""
+
+
+def unreachable(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether the server has not answered for several polls."""
+    del settings, firing
+    state, failed, age = source.state, source.history.failed_polls, source.age
+    if state is State.STALE:
+        since = source.newest.mono
+    elif state is State.DOWN:
+        since = source.history.state_since
+        if failed < FAILED_POLLS:
+            return Condition(holds=False, summary=_reason(source), severity=Severity.CRITICAL)
+    else:
+        return Condition(holds=False)
+    silence = f"no answer for {units.duration(age)}" if age is not None else "never answered"
+    return Condition(
+        holds=True,
+        summary=f"{silence}: {_reason(source)}" if _reason(source) else silence,
+        severity=Severity.CRITICAL,
+        description=f"{failed} polls in a row failed; {silence}. {_reason(source)}".strip(),
+        evidence=(Evidence("polls_failed", failed, "1", threshold=FAILED_POLLS, text=f"{failed} failed polls"),),
+        since=since,
+    )
+
+
+def unauthorised(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether the server refuses to tell us anything."""
+    del settings, firing
+    if source.state is not State.UNAUTHORISED:
+        return Condition(holds=False)
+    return Condition(
+        holds=True,
+        summary=_reason(source) or "it answers, but wants a token",
+        description=f"The server answers, but not to us, so nothing about it can be said. {_reason(source)}".strip(),
+        since=source.history.state_since,
+    )
+
+
+def starting(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether the server says that it is not ready yet."""
+    del settings, firing
+    if source.state is not State.STARTING:
+        return Condition(holds=False)
+    seconds = source.view.mono - source.history.state_since
+    return Condition(
+        holds=True,
+        summary=f"not ready for {units.duration(seconds)}",
+        severity=Severity.INFO,
+        description=f"It answers that it is not ready yet. {_reason(source)}".strip(),
+        since=source.history.state_since,
+    )
+
+
+def stuck(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether requests run while nothing that the engine counts has moved for long.
+
+    A frozen engine looks alive from outside: its front end answers every poll at once, with the last numbers.
+    """
+    del settings, firing
+    running = total_gauge(source, "requests_running")
+    if running is None:
+        return unknown("the server does not tell how many requests run")
+    seconds = standstill(source)
+    if seconds is None:
+        return unknown("the server counts nothing that shows progress")
+    if seconds < STILL_SECONDS:
+        return Condition(holds=False)
+    limit = _longest_expected(source)
+    if seconds < limit:
+        return Condition(holds=False, summary=f"no progress for {units.duration(seconds)}")
+    text = f"no progress for {units.duration(seconds)} with {units.count(running)} running"
+    return Condition(
+        holds=True,
+        summary=text,
+        severity=Severity.CRITICAL,
+        description=(
+            f"The server answers polls, but with {units.count(running)} requests running it has counted no token, no "
+            f"step and no finished request for {units.duration(seconds)}; up to {units.duration(limit)} would be "
+            "normal here."
+        ),
+        evidence=(
+            Evidence("requests_running", running, "1", text=f"{units.count(running)} running"),
+            Evidence("seconds_without_progress", seconds, "s", threshold=limit, text=text),
+        ),
+        since=source.view.mono - seconds,
+    )
+
+
+def restarted(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether the server restarted a short while ago."""
+    del settings, firing
+    moment = source.history.restarted_mono
+    if moment is None or source.view.mono - moment > RESTART_SECONDS:
+        return Condition(holds=False)
+    ago = units.duration(source.view.mono - moment)
+    return Condition(
+        holds=True,
+        summary=f"{ago} ago",
+        severity=Severity.INFO,
+        description=f"Its counters began anew {ago} ago: caches are cold, and what was running before is lost.",
+        since=moment,
+    )
+
+
+def standstill(source: SourceView) -> float | None:
+    """Tell for how many seconds polls have seen requests running and no counter moving; None where none is known.
+
+    Seconds since the last poll that succeeded do not count: nobody saw what happened in them.
+    """
+    stills = [still for each in PROGRESS_COUNTERS if (still := source.still_for(each)) is not None]
+    if not stills:
+        return None
+    runs = [held for each in source.parts("requests_running") if (held := source.held_for(each)) is not None]
+    return max(0.0, min(*stills, max(runs, default=0.0)) - (source.age or 0.0))
+
+
+def _longest_expected(source: SourceView) -> float:
+    """Find how long nothing may move on this server without anything being wrong."""
+    if not any(source.parts(each) for each in STEP_COUNTERS):
+        return STILL_LUMPY_SECONDS
+    gaps = source.histogram("itl_seconds", HISTORY_SECONDS)
+    prefills = source.histogram("prefill_seconds", HISTORY_SECONDS)
+    if gaps is None or prefills is None or not prefills.count:
+        return STILL_UNKNOWN_STEP_SECONDS
+    gap = quantile(gaps, 0.99)
+    # A prefill longer than any before is no standstill yet, hence twice the longest seen.
+    return max(STILL_SECONDS, 5 * ((gap.hi or gap.lo) if gap else 0.0), 2 * _longest(prefills))
+
+
+def _longest(observed: Histogram) -> float:
+    """Find the upper bound of the last bucket that is not empty."""
+    last = max((index for index, count in enumerate(observed.counts) if count > 0), default=0)
+    return observed.bounds[min(last, len(observed.bounds) - 1)] if observed.bounds else 0.0
+
+
+def _reason(source: SourceView) -> str:
+    return source.newest.reason
+
+
+UNREACHABLE = Rule(
+    id="server_unreachable",
+    title="Server unreachable",
+    of=Source.SERVER,
+    condition=unreachable,
+    enter=0.0,
+    keep=5.0,
+    source=f"{FAILED_POLLS} failed polls, or none for {STALE_POLLS} intervals and 1 s; alerting practice for scrapes",
+    impact="high: every request to this server fails while it lasts",
+    mitigation="See whether the process lives and what its log says last; restart it; run two or more replicas.",
+    needs_answer=False,
+)
+UNAUTHORISED = Rule(
+    id="server_unauthorised",
+    title="Server refuses us",
+    of=Source.SERVER,
+    condition=unauthorised,
+    enter=0.0,
+    keep=0.0,
+    source="HTTP 401 or 403",
+    impact="medium: nothing about this server can be watched",
+    mitigation="Give the key that the server was started with: --token-env NAME.",
+    needs_answer=False,
+)
+STARTING = Rule(
+    id="server_starting",
+    title="Server starting",
+    of=Source.SERVER,
+    condition=starting,
+    enter=0.0,
+    keep=0.0,
+    source="the server's own word",
+    impact="low: requests are refused until it is ready",
+    mitigation="Wait; if it takes far longer than the last start, read its log.",
+    needs_answer=False,
+)
+STUCK = Rule(
+    id="stuck_server",
+    title="Stuck server",
+    of=Source.SERVER,
+    condition=stuck,
+    enter=0.0,
+    keep=5.0,
+    source="no progress for max(10 s, 5 x p99 ITL, 2 x longest prefill of an hour); vLLM issues 2731, 39863, 40926",
+    impact="high: every running and waiting request hangs, though the server answers health checks",
+    mitigation="Take a stack dump (py-spy dump), then restart it; let the liveness check follow tokens, not /health.",
+)
+RESTARTED = Rule(
+    id="server_restart",
+    title="Server restarted",
+    of=Source.SERVER,
+    condition=restarted,
+    enter=0.0,
+    keep=0.0,
+    source="a process start time or a counter that went back",
+    impact="low: requests under way were lost, caches are cold",
+    mitigation="If nobody restarted it, read the end of its log for why it ended.",
+)

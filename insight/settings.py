@@ -1,0 +1,23 @@
+"""What an assessment is told beforehand: the window, the objectives, and what it is made for."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from insight.objectives import DEFAULT_OBJECTIVES
+from metrics.snapshot import Objective
+
+DEFAULT_WINDOW = 300.0
+
+
+class Settings(Struct, frozen=True):
+    """What the reader asked for."""
+
+    window: float = DEFAULT_WINDOW
+    """Seconds that the numbers of a Snapshot look back over."""
+    objectives: tuple[Objective, ...] = DEFAULT_OBJECTIVES
+    mode: str = "live"
+    """`live`, `replay`, `demo`, `report`."""
+    tool_version: str = ""
+    targets: tuple[str, ...] = ()
+    """Ids of the servers that were asked for, in the order in which they are to be shown."""

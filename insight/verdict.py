@@ -1,0 +1,63 @@
+"""The one sentence at the top."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metrics import units
+from metrics.sample import Source
+from metrics.snapshot import Risk, RiskState, Severity, Verdict
+
+if TYPE_CHECKING:
+    from insight.settings import Settings
+    from metrics.view import View
+
+
+def verdict(risks: tuple[Risk, ...], view: View, settings: Settings, seconds: float | None) -> Verdict:
+    """Say what matters most. It is never said that all is well where nothing was seen.
+
+    `seconds` is the real length of the window that was looked at.
+    """
+    firing = [risk for risk in risks if risk.state is RiskState.FIRING]
+    if firing and firing[0].severity is not Severity.INFO:
+        return Verdict(firing[0].severity, _says(firing[0], view) + _more(len(firing) - 1))
+    silent = _silent(view, settings)
+    if silent:
+        return Verdict(None, f"waiting for the first answer of {', '.join(silent)}")
+    if not view.ids(Source.SERVER) and not view.ids(Source.GPU):
+        return Verdict(None, "nothing to judge: no server and no GPU is seen")
+    ongoing = next((risk for risk in risks if risk.state in {RiskState.PENDING, RiskState.RESOLVING}), None)
+    lost = next((risk for risk in risks if risk.state is RiskState.UNKNOWN and risk.since is not None), None)
+    found = f"no risk found in {units.duration(seconds)}" if seconds else "no risk found yet"
+    if not view.ids(Source.SERVER):
+        found += ", GPUs alone: no server is watched"
+    if lost:
+        return Verdict(None, f"cannot be told: {lost.title.lower()}, {lost.summary.removeprefix('cannot be told: ')}")
+    if ongoing:
+        found = f"{ongoing.state.value}: {_says(ongoing, view)}"
+    if firing:
+        return Verdict(Severity.INFO, f"{_says(firing[0], view)}; {found}")
+    return Verdict(None, found)
+
+
+def _says(risk: Risk, view: View) -> str:
+    """Say a risk in one line, with its source where there are several that it could be about."""
+    text = f"{_lower(risk.title)}: {risk.summary}" if risk.summary else _lower(risk.title)
+    if risk.target in view.ids(Source.SERVER) and len(view.ids(Source.SERVER)) > 1:
+        return f"{risk.target}: {text}"
+    return text
+
+
+def _lower(title: str) -> str:
+    """Write a title within a sentence: `model overloading`, but `TTFT objective missed`."""
+    return title if title[:2].isupper() else title[0].lower() + title[1:]
+
+
+def _more(count: int) -> str:
+    return f" (+{count} more)" if count else ""
+
+
+def _silent(view: View, settings: Settings) -> list[str]:
+    """List the servers that were asked for, or are polled, and never answered."""
+    answered = {source.id for source in view.all(Source.SERVER) if source.newest_ok is not None}
+    return [each for each in dict.fromkeys((*settings.targets, *view.ids(Source.SERVER))) if each not in answered]
