@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from msgspec import Struct, field
 
-_FORBIDDEN = re.compile(r"[\s\x00-\x1f\x7f<>\"\\^`{|}]")
+_FORBIDDEN = re.compile(r"[\s<>\"\\^`{|}]")
 _SECRET = re.compile(r"token|key|secret|passw|auth|signature", re.IGNORECASE)
 _PAGE = "/metrics"
 # Where a metrics page lies below the root: vLLM, SGLang, llama.cpp / TensorRT-LLM / NIM.
@@ -40,7 +40,7 @@ def target(text: str) -> Target:
     if "://" not in url:
         url = f"http://{url}"
     shown = url.rpartition("@")[2] if "@" in url else url
-    if _FORBIDDEN.search(url):
+    if _FORBIDDEN.search(url) or not url.isprintable():
         raise ValueError("unusable URL: it holds a blank or a character that no URL may hold")
     try:
         parts = urlsplit(url)
@@ -86,10 +86,9 @@ def _basic(parts: SplitResult) -> dict[str, str]:
 
 def _shown_query(query: str) -> str:
     """Write a query so that it may be shown: `?model=a&token=...`."""
-    if not query:
-        return ""
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return "?" + "&".join(f"{name}={'...' if _SECRET.search(name) else value}" for name, value in pairs)
+    pairs = [part.partition("=") for part in query.split("&") if part]
+    shown = "&".join(name + equals + ("..." if _SECRET.search(name) else value) for name, equals, value in pairs)
+    return f"?{shown}" if shown else ""
 
 
 def _without_userinfo(error: ValueError) -> str:

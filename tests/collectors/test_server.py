@@ -1,0 +1,338 @@
+"""`collectors.server` against pages that real servers served, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.clock import Clock
+from collectors.engines import DIALECTS
+from collectors.engines.dialect import Reading
+from collectors.fetch import Fetch
+from collectors.server import ServerCollector, restarted
+from metrics.histogram import Histogram
+from metrics.sample import Sample, Source, State
+
+if TYPE_CHECKING:
+    from tests.collectors.conftest import Web
+
+SERVED = Path(__file__).parent.parent / "fixtures" / "served"
+VLLM = gzip.decompress((SERVED / "vllm.prom.gz").read_bytes())
+VERSION = b'{"version":"0.32.0"}'
+MODELS = json.dumps({"object": "list", "data": [{"id": "small-llama", "max_model_len": 2048}]}).encode()
+LLAMACPP = b"""# HELP llamacpp:prompt_tokens_total Number of prompt tokens processed.
+# TYPE llamacpp:prompt_tokens_total counter
+llamacpp:prompt_tokens_total 36
+llamacpp:prompt_tokens_cached_total 0
+llamacpp:tokens_predicted_total 60
+llamacpp:requests_processing 1
+llamacpp:requests_deferred 0
+"""
+
+
+class Time:
+    """Two clocks that are set by hand; each reading of the monotonic one lets `step` seconds pass."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.step = 0.0
+        self.clock = Clock(wall=lambda: 1.8e9 + self.now, mono=self._mono)
+
+    def _mono(self) -> float:
+        now = self.now
+        self.now += self.step
+        return now
+
+
+def poll(collector: ServerCollector, times: int = 1) -> list[Sample]:
+    async def several() -> list[Sample]:
+        samples: list[Sample] = []
+        for _ in range(times):
+            samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    return asyncio.run(several())
+
+
+def serve_vllm(web: Web) -> None:
+    web.answer("/metrics", VLLM, content_type="text/plain; version=1.0.0; charset=utf-8")
+    web.answer("/version", VERSION, content_type="application/json")
+    web.answer("/v1/models", MODELS, content_type="application/json")
+
+
+def test_vllm(web: Web) -> None:
+    """A page captured from vLLM 0.32 becomes one Sample in canonical words, with the facts of the other endpoints."""
+    serve_vllm(web)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert (sample.source, sample.kind, sample.state, sample.reason) == (web.url, Source.SERVER, State.OK, "")
+    assert sample.facts["engine"] == "vllm"
+    assert sample.facts["engine_version"] == "0.32.0"
+    assert sample.facts["model"] == "small-llama"
+    assert sample.gauges["requests_running"] == _value("vllm:num_requests_running{")
+    assert sample.gauges["max_model_len"] == 2048
+    assert sample.counters["output_tokens_total"] == _value("vllm:generation_tokens_total{")
+    ttft = sample.histograms["ttft_seconds"]
+    assert isinstance(ttft, Histogram)
+    assert ttft.count == _value("vllm:time_to_first_token_seconds_count{")
+    assert ttft.sum == _value("vllm:time_to_first_token_seconds_sum{")
+    assert not [each for each in sample.missing if each.what in sample.gauges]
+
+
+def _value(start: str) -> float:
+    [line] = [line for line in VLLM.decode().splitlines() if line.startswith(start)]
+    return float(line.rpartition(" ")[2])
+
+
+def test_llamacpp_without_facts(web: Web) -> None:
+    """A facts endpoint that wants a token, or fails, is told as missing and does not fail the poll."""
+    web.answer("/metrics", LLAMACPP)
+    web.answer("/props", b'{"error":{"message":"Invalid API Key"}}', 401)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is State.OK
+    assert sample.counters["output_tokens_total"] == 60
+    [missing] = [each for each in sample.missing if each.what == "facts from /props"]
+    assert missing.why == '401 "Invalid API Key": it wants a token; give one with --token-env NAME'
+
+
+def test_facts_that_hang(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A facts endpoint that never answers holds up the poll for its own short deadline only."""
+
+    async def forever(_: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("collectors.server._FACTS_DEADLINE", 0.05)
+    web.answer("/metrics", LLAMACPP)
+    web.reply("/props", forever)
+    first, second = poll(ServerCollector(web.url, clock=Clock()), times=2)
+    assert first.state is second.state is State.OK
+    [missing] = [each for each in second.missing if each.what == "facts from /props"]
+    assert missing.why.startswith("no answer from /props in 0.05 s")
+    assert web.paths == ["/metrics", "/props", "/metrics"]
+
+
+def test_middle_of_the_poll(web: Web) -> None:
+    """A Sample carries the middle of its poll on both clocks, and how long the poll took."""
+    web.answer("/metrics", LLAMACPP)
+    web.answer("/props", b"{}")
+    time = Time()
+    time.step = 0.5
+    [sample] = poll(ServerCollector(web.url, clock=time.clock))
+    assert (sample.mono, sample.duration) == (1000.25, 0.5)
+    assert sample.wall == 1.8e9 + 1000.25
+
+
+def test_facts_are_not_asked_on_every_poll(web: Web) -> None:
+    """Facts are asked for after the first success, then once a minute; in between they are remembered."""
+    serve_vllm(web)
+    time = Time()
+    collector = ServerCollector(web.url, clock=time.clock)
+
+    async def polls() -> list[Sample]:
+        samples: list[Sample] = []
+        for _ in range(62):
+            samples += await collector.collect()
+            time.now += 1.0
+        await collector.close()
+        return samples
+
+    samples = asyncio.run(polls())
+    assert web.paths.count("/metrics") == 62
+    assert web.paths.count("/version") == web.paths.count("/v1/models") == 2
+    assert {sample.facts["engine_version"] for sample in samples} == {"0.32.0"}
+
+
+def test_facts_survive_a_failure(web: Web) -> None:
+    """What was known stays known when an endpoint fails later, until the server restarts."""
+    serve_vllm(web)
+    time = Time()
+    collector = ServerCollector(web.url, clock=time.clock)
+
+    async def polls() -> list[Sample]:
+        samples = [*await collector.collect()]
+        web.answer("/version", b"", 500)
+        time.now += 61.0
+        samples += await collector.collect()
+        web.answer("/metrics", VLLM.replace(b"process_start_time_seconds ", b"process_start_time_seconds 1"))
+        time.now += 1.0
+        samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    samples = asyncio.run(polls())
+    assert [sample.facts.get("engine_version") for sample in samples] == ["0.32.0", "0.32.0", None]
+    assert "facts from /version" in [each.what for each in samples[2].missing]
+
+
+@pytest.mark.parametrize("sign", ["start time", "counter", "down", "kind"])
+def test_facts_are_asked_again_after_a_restart(web: Web, sign: str) -> None:
+    """A new start time, a counter that fell, a time without an answer, or another kind of server: ask again at once."""
+    serve_vllm(web)
+    web.answer("/props", b'{"model_path": "/models/other.gguf"}')
+    collector = ServerCollector(web.url, clock=Time().clock)
+
+    async def polls() -> list[Sample]:
+        samples = [*await collector.collect(), *await collector.collect()]
+        web.answer("/version", b'{"version":"0.33.0"}')
+        if sign == "start time":
+            web.answer("/metrics", VLLM.replace(b"process_start_time_seconds ", b"process_start_time_seconds 1"))
+        elif sign == "counter":
+            lines = VLLM.splitlines(keepends=True)
+            web.answer(
+                "/metrics",
+                b"".join(
+                    line.rpartition(b" ")[0] + b" 1\n" if line.startswith(b"vllm:generation_tokens_total{") else line
+                    for line in lines
+                ),
+            )
+        elif sign == "down":
+            web.answer("/metrics", b"", 503)
+            await collector.collect()
+            web.answer("/metrics", VLLM)
+        else:
+            web.answer("/metrics", LLAMACPP)
+        samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    first, second, third = asyncio.run(polls())
+    assert first.facts["engine_version"] == second.facts["engine_version"] == "0.32.0"
+    if sign == "kind":
+        assert (third.facts["engine"], third.facts["model"]) == ("llamacpp", "other.gguf")
+        assert "engine_version" not in third.facts
+    else:
+        assert third.facts["engine_version"] == "0.33.0"
+
+
+def test_restarted() -> None:
+    """A restart is another start time or a counter that fell; a series that is new, gone or flat is none."""
+    before = Reading(counters={"a": 5.0, "b": 2.0}, gauges={"start_time_seconds": 1.0})
+    assert not restarted(before, before)
+    assert not restarted(before, Reading(counters={"a": 5.0, "c": 0.0}))
+    assert restarted(before, Reading(counters={"a": 4.0, "b": 3.0}))
+    assert restarted(before, Reading(gauges={"start_time_seconds": 2.0}))
+
+
+def test_one_connection_and_no_side_effects(web: Web) -> None:
+    """All GETs share one connection, and only the page and the facts endpoints are ever asked for."""
+    serve_vllm(web)
+    poll(ServerCollector(web.url, clock=Clock()), times=3)
+    assert web.connections == 1
+    assert set(web.paths) == {"/metrics", "/version", "/v1/models"}
+
+
+def test_no_dialect_asks_for_anything_that_acts() -> None:
+    """No dialect names an endpoint that generates (SGLang's `/health` does), resets or changes anything."""
+    harmless = {"/version", "/v1/models", "/props", "/server_info", "/get_server_info", "/get_model_info", "/info"}
+    assert {endpoint.path for dialect in DIALECTS for endpoint in dialect.endpoints} <= harmless
+
+
+def test_token(web: Web) -> None:
+    """A header goes with every request, in the place of user and password of the URL, and into no Sample."""
+    serve_vllm(web)
+    headers = {"authorization": "Bearer s3cret"}
+    [sample] = poll(ServerCollector(f"http://user:hidden@{web.place}", clock=Clock(), headers=headers))
+    assert [sent["authorization"] for _, sent in web.requests] == ["Bearer s3cret"] * 3
+    assert sample.source == web.url
+    assert "s3cret" not in repr(sample)
+    assert "hidden" not in repr(sample)
+
+
+def test_user_and_password(web: Web) -> None:
+    """User and password of the URL go as a header, and into no Sample, not even of a failure that quotes them."""
+    web.answer("/metrics", b"dXNlcjpoaWRkZW4= is wrong", 500)
+    [sample] = poll(ServerCollector(f"http://user:hidden@{web.place}", clock=Clock()))
+    assert web.requests[0][1]["authorization"] == "Basic dXNlcjpoaWRkZW4="
+    assert "dXNl" not in repr(sample)
+    assert "hidden" not in repr(sample)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "words"),
+    [
+        (401, b"{}", State.UNAUTHORISED, "it wants a token"),
+        (503, b'{"error":{"message":"Loading model","code":503}}', State.STARTING, "Loading model"),
+        (200, b"<html>hello</html>", State.DOWN, "HTML instead of metrics"),
+        (200, b"# only comments\n", State.DOWN, "without a single sample"),
+        (
+            200,
+            b"python_info 1\nnode_load1 0.5\nnode_load5 0.5\nnode_load15 1\nnode_time 2\n",
+            State.DOWN,
+            "a metrics page of an unknown kind (first names: node_load1, node_load5, node_load15)",
+        ),
+        (200, b"python_info 1\n", State.DOWN, "(first names: python_info)"),
+    ],
+)
+def test_failures(web: Web, status: int, body: bytes, state: State, words: str) -> None:
+    """What is no page of a known server is a Sample with a state and a reason, and nothing else is asked for."""
+    web.answer("/metrics", body, status)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is state
+    assert words in sample.reason
+    assert f"{web.url}/metrics" in sample.reason
+    assert not sample.counters
+    assert web.paths == ["/metrics"]
+
+
+def test_bad_lines(web: Web) -> None:
+    """Lines that are not UTF-8 or no samples are skipped and told; NaN and infinities do not stop the reading."""
+    web.answer("/metrics", LLAMACPP + b"\xff\xfe{ 1\nllamacpp:n_decode_total NaN\nllamacpp:x +Inf\n")
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is State.OK
+    assert sample.counters["output_tokens_total"] == 60
+    assert "engine_steps" not in sample.counters
+    [told] = [each for each in sample.missing if each.what == "1 lines of the metrics page"]
+    assert told.why.isprintable()
+
+
+def test_comes_back(web: Web) -> None:
+    """A server that fails and comes back is read again."""
+    web.answer("/metrics", b"", 500)
+    collector = ServerCollector(web.url, clock=Clock())
+
+    async def polls() -> list[Sample]:
+        samples = [*await collector.collect()]
+        web.answer("/metrics", LLAMACPP)
+        samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    assert [sample.state for sample in asyncio.run(polls())] == [State.DOWN, State.OK]
+
+
+def test_authority(tls_web: Web) -> None:
+    """A server whose authority is named by a file is trusted."""
+    tls_web.answer("/metrics", LLAMACPP)
+    url = f"https://{tls_web.place}"
+    [sample] = poll(ServerCollector(url, clock=Clock(), ca_file=str(SERVED / "localhost.pem")))
+    assert sample.state is State.OK
+    assert sample.source == url
+
+
+def test_unusable_arguments(tmp_path: Path) -> None:
+    """A URL, a header or a CA file that cannot be used is refused at once, in one line, without the token."""
+    clock = Clock()
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    with pytest.raises(ValueError, match="unusable URL"):
+        ServerCollector("ftp://h", clock=clock)
+    with pytest.raises(ValueError, match=r"unusable CA file .*No such file"):
+        ServerCollector("h", clock=clock, ca_file=str(tmp_path / "none.pem"))
+    with pytest.raises(ValueError, match="unusable CA file"):
+        ServerCollector("h", clock=clock, ca_file=str(empty))
+    with pytest.raises(ValueError, match="unusable header: write it"):
+        ServerCollector("h", clock=clock, headers={"s3cret token": "x"})
+    with pytest.raises(ValueError, match="unusable header X-Key") as raised:
+        ServerCollector("h", clock=clock, headers={"X-Key": "s3cret\r\nHost: evil"})
+    assert "s3cret" not in str(raised.value)
+
+
+def test_close_before_any_poll() -> None:
+    """A collector that never polled closes quietly, and so does what fetches."""
+    asyncio.run(ServerCollector("h", clock=Clock()).close())
+    asyncio.run(Fetch().close())
