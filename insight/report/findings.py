@@ -1,0 +1,145 @@
+"""What was found and what to do: recommendations, the risk table, and the evidence behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table, columns
+from insight.report.words import effect_text, evidence_cell, known, quantity_name, sentence, subject
+from metrics import units
+from metrics.snapshot import Grade, RiskState, Severity
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Recommendation, Risk, Snapshot
+
+ORDER = (RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING, RiskState.UNKNOWN, RiskState.NOT_OBSERVED)
+"""What is happening, then what cannot be told, then what did not happen."""
+ACTIVE = ORDER[:3]
+GRADES = {
+    Grade.A: "measured, before and after or side by side",
+    Grade.B: "a fitted model, within the range that was observed",
+    Grade.C: "a bound or an extrapolation",
+    Grade.D: "in words only",
+}
+MOST_EVENTS = 50
+"""The newest that the timeline shows."""
+
+
+def in_order(risks: tuple[Risk, ...]) -> list[Risk]:
+    """Order risks by state, then severity, else as they came."""
+    severities = list(Severity)
+    return sorted(risks, key=lambda risk: (ORDER.index(risk.state), severities.index(risk.severity)))
+
+
+def recommendations(snapshot: Snapshot) -> list[Block]:
+    """Say what to do, what it is expected to bring, and why."""
+    blocks: list[Block] = [Heading(2, "Optimisation recommendations")]
+    if not snapshot.recommendations:
+        return [*blocks, Paragraph("None: no risk that was seen calls for a change.")]
+    for number, each in enumerate(snapshot.recommendations, 1):
+        about = subject(snapshot, each.target)
+        blocks += [
+            Heading(3, f"{number}. {each.title}{f' ({about})' if about else ''}"),
+            Bullets(tuple(_points(snapshot, each))),
+        ]
+    return blocks
+
+
+def _points(snapshot: Snapshot, recommendation: Recommendation) -> list[str]:
+    titles = {risk.id: risk.title for risk in snapshot.risks}
+    points = [f"Do: {action}" for action in recommendation.actions]
+    points.append(f"Effect: {sentence(effect_text(recommendation))}")
+    effect = recommendation.effect
+    if effect:
+        points.append(f"Grade {effect.grade.value}: {GRADES[effect.grade]}.")
+        points += [f"Assumes: {sentence(assumption)}" for assumption in effect.assumptions]
+    points += [f"Because: {sentence(reason)}" for reason in recommendation.because]
+    if recommendation.risks:
+        points.append(f"Answers: {', '.join(titles.get(risk, risk) for risk in recommendation.risks)}.")
+    return points
+
+
+def risk_table(snapshot: Snapshot) -> list[Block]:
+    """Give every risk its row, what happens first."""
+    blocks: list[Block] = [Heading(2, "Risk table")]
+    if not snapshot.risks:
+        return [*blocks, Paragraph("No risk was judged: nothing was seen that a rule could judge.")]
+    titles = ("risk", "state", "description", "mitigation", "likelihood", "impact")
+    rows = tuple(
+        (
+            _title(snapshot, risk),
+            _state(risk),
+            *map(known, (risk.description, risk.mitigation, risk.likelihood, risk.impact)),
+        )
+        for risk in in_order(snapshot.risks)
+    )
+    return [*blocks, Table(tuple(map(Column, titles)), rows, prose=True)]
+
+
+def _title(snapshot: Snapshot, risk: Risk) -> str:
+    about = subject(snapshot, risk.target)
+    return f"{risk.title} ({about})" if about else risk.title
+
+
+def _state(risk: Risk) -> str:
+    words = risk.state.value.replace("_", " ")
+    return f"{words}, {risk.severity.value}" if risk.state in ACTIVE else words
+
+
+def evidence(snapshot: Snapshot) -> list[Block]:
+    """Show the numbers behind every risk that fires, is about to, or has just ceased, and what happened when."""
+    active = [risk for risk in in_order(snapshot.risks) if risk.state in ACTIVE]
+    blocks: list[Block] = [Heading(2, "Evidence")]
+    if not active:
+        blocks.append(Paragraph("No risk fires, is pending or is resolving."))
+    for risk in active:
+        blocks += _findings(snapshot, risk)
+    return [*blocks, *_timeline(snapshot)]
+
+
+def _findings(snapshot: Snapshot, risk: Risk) -> list[Block]:
+    since = f"since {risk.since}" if risk.since else "since when is not known"
+    lasted = f" ({units.duration(risk.seconds_in_state)})" if risk.seconds_in_state is not None else ""
+    soon = f", fires in {units.duration(risk.fires_in_seconds)}" if risk.fires_in_seconds is not None else ""
+    said = f" {sentence(risk.summary)}" if risk.summary else ""
+    blocks: list[Block] = [
+        Heading(3, f"{_title(snapshot, risk)}: {_state(risk)}"),
+        Paragraph(f"{since[0].upper()}{since[1:]}{lasted}{soon}.{said}"),
+    ]
+    rows = tuple(
+        (
+            quantity_name(each.quantity),
+            evidence_cell(each),
+            units.value(each.threshold, each.unit),
+            units.duration(each.window_seconds),
+            units.count(each.count),
+            each.text,
+        )
+        for each in risk.evidence
+    )
+    if rows:
+        numbers = columns("quantity", "value", "threshold", "window", "n")
+        blocks.append(Table((*numbers, Column("in words")), rows))
+    else:
+        blocks.append(Paragraph("It came with no numbers."))
+    return blocks
+
+
+def _timeline(snapshot: Snapshot) -> list[Block]:
+    """Put events and the begin and end of every firing on one clock."""
+    happened = [(units.rfc3339(event.wall), event.kind, event.text) for event in snapshot.events]
+    for risk in snapshot.risks:
+        title = _title(snapshot, risk)
+        for begin, end in risk.episodes:
+            happened.append((begin, "risk", f"{title} fires"))
+            if end is not None:
+                happened.append((end, "risk", f"{title} is over"))
+    blocks: list[Block] = [Heading(3, "Timeline")]
+    if not happened:
+        return [*blocks, Paragraph("Nothing happened in the window: no restart, no GPU error, no mark, no risk.")]
+    # Moments are RFC 3339 in UTC to the second, so their order as text is their order in time.
+    happened.sort(key=lambda each: each[0])
+    if len(happened) > MOST_EVENTS:
+        blocks.append(Paragraph(f"The newest {MOST_EVENTS} of {units.count(len(happened))}; the JSON has all."))
+    rows = tuple(happened[-MOST_EVENTS:])
+    return [*blocks, Table(tuple(map(Column, ("when", "kind", "what"))), rows)]

@@ -1,0 +1,67 @@
+"""Blocks as GitHub-flavoured Markdown in which no text from outside can act as markup."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, assert_never
+
+from insight.report.cells import pad, width
+from insight.report.document import Block, Bullets, Heading, Paragraph, Table, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MARKUP = re.compile(
+    r"[\\`*\[\]|#$@]"
+    # Underscores within a word mean nothing in CommonMark, and a tilde before a number opens nothing that could be
+    # closed; both are frequent in reports, and `max_num_seqs` and `~33.2 s` are to be read in the source too.
+    r"|(?<![^\W_])_|_(?![^\W_])"
+    r"|(?<![\s(])(?<!^)~|~(?!\d)"
+    # What GitHub makes a link of without being asked.
+    r"|(?<=[A-Za-z]):(?=//)|(?<=www)\.",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<(?![\d ])")
+_ENTITY = re.compile(r"&(?=[#A-Za-z])")
+_LIST = re.compile(r"^(\d{1,9})(?=[.)])")
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """Write blocks as Markdown."""
+    return "\n\n".join(map(_block, blocks)) + "\n"
+
+
+def escape(text: str) -> str:
+    """Write a text on one line so that Markdown shows it as it is, wherever it stands within a line."""
+    text = _MARKUP.sub(r"\\\g<0>", one_line(text))
+    return _TAG.sub("&lt;", _ENTITY.sub("&amp;", text))
+
+
+def escape_line(text: str) -> str:
+    """Write a text so that Markdown shows it as it is at the beginning of a line, where more is markup."""
+    text = _LIST.sub(r"\1\\", escape(text))
+    return f"\\{text}" if text[:1] in {"-", "+", ">", "=", "~"} and not text.startswith("~~") else text
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(level, text):
+            return f"{'#' * level} {escape(text)}"
+        case Paragraph(text, strong):
+            return f"**{escape(text)}**" if strong else escape_line(text)
+        case Bullets(items):
+            return "\n".join(f"- {escape_line(item)}" for item in items)
+        case Table():
+            return _table(block)
+        case _:
+            assert_never(block)
+
+
+def _table(table: Table) -> str:
+    """Write a table; columns of sentences are not padded, for that would only make long lines longer."""
+    rows = [[escape(column.title) for column in table.columns], *([escape(cell) for cell in row] for row in table.rows)]
+    widths = [0 if table.prose else max(3, *map(width, cells)) for cells in zip(*rows, strict=True)]
+    rights = [column.right for column in table.columns]
+    rule = ["-" * max(2, each - 1) + (":" if right else "-") for each, right in zip(widths, rights, strict=True)]
+    lines = [[pad(*each) for each in zip(row, widths, rights, strict=True)] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))

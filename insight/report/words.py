@@ -1,0 +1,129 @@
+"""What a report calls the things it speaks of, and how it writes numbers that come with an interval or a window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metrics import units
+from metrics.histogram import Quantile
+
+if TYPE_CHECKING:
+    from metrics.sample import State
+    from metrics.snapshot import Evidence, Gpu, Measure, Recommendation, Snapshot
+
+_NAMES = {
+    "ttft_seconds": "TTFT",
+    "itl_seconds": "ITL",
+    "tpot_seconds": "TPOT",
+    "e2e_seconds": "E2E",
+    "prompt_tokens": "prompt length",
+    "output_tokens": "output length",
+    "prompt_tokens_total": "prompt tokens",
+    "output_tokens_total": "output tokens",
+    "kv_cache_usage": "KV cache in use",
+    "sm_clock_hertz": "SM clock",
+    "http_requests": "HTTP requests",
+    "cpu_usage": "CPU in use",
+    "cpu_steal": "CPU stolen by the hypervisor",
+    "cpu_iowait": "CPU waiting for disks",
+    "cpu_count": "logical CPUs",
+    "load1": "load over 1 min",
+    "oom_kills": "processes killed for want of memory",
+    "pressure_cpu": "pressure on CPU (PSI)",
+    "pressure_memory": "pressure on memory (PSI)",
+    "pressure_memory_full": "pressure on memory, all tasks (PSI)",
+    "pressure_io": "pressure on disks (PSI)",
+}
+_UNIT_ENDINGS = ("_seconds", "_bytes_per_second", "_bytes", "_hertz", "_celsius", "_watts", "_joules")
+_ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "sglang": "SGLang"}
+
+
+def quantity_name(quantity: str) -> str:
+    """Name a quantity for a reader: `TTFT`, `requests waiting`. Its unit stands at the number, not in the name."""
+    if quantity in _NAMES:
+        return _NAMES[quantity]
+    stem, _, q = quantity.rpartition("_")
+    if q[:1] == "p" and q[1:].isdigit():
+        return f"{quantity_name(stem if stem in _NAMES else f'{stem}_seconds')} {q}"
+    ending = next((each for each in _UNIT_ENDINGS if quantity.endswith(each)), "")
+    return quantity.removesuffix(ending).replace("_", " ")
+
+
+def engine_name(engine: str | None) -> str:
+    """Name the kind of a server as its makers write it."""
+    return "unknown engine" if engine is None else _ENGINES.get(engine, engine)
+
+
+def gpu_name(gpu: Gpu) -> str:
+    """Name a GPU by its index, or by its UUID where it has none."""
+    return f"GPU {gpu.uuid if gpu.index is None else gpu.index}"
+
+
+def subject(snapshot: Snapshot, target: str | None) -> str:
+    """Name what a finding is about: a server by its URL, a GPU by its index; empty where there is no such thing."""
+    names = {each.id: each.url for each in snapshot.targets} | {
+        f"gpu:{gpu.uuid}": gpu_name(gpu) for gpu in snapshot.gpus
+    }
+    return "" if target is None else names.get(target, target)
+
+
+def state_text(state: State, reason: str) -> str:
+    """Say that something is not as it should be, and why: `DOWN: connection refused`."""
+    return f"{state.value.upper()}: {reason or 'no reason is known'}"
+
+
+def sentence(text: str) -> str:
+    """End a text with a full stop, unless it ends otherwise; nothing stays nothing."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?:" else f"{text}."
+
+
+def known(text: str) -> str:
+    """Write an empty text as not known."""
+    return text.strip() or units.UNKNOWN
+
+
+def quantile_cell(quantile: Quantile | None, unit: str) -> str:
+    """Write a quantile as its estimate and the interval that certainly holds it: `~33.2 s [20-40 s]`, `>160 s`, `—`."""
+    estimate = units.estimate(quantile, unit)
+    if quantile is None or quantile.estimate is None:
+        return estimate
+    return f"{estimate}\n[{units.bounds(quantile, unit)}]"
+
+
+def evidence_cell(evidence: Evidence) -> str:
+    """Write the value of a piece of evidence, with its interval where it has one."""
+    value = units.value(evidence.value, evidence.unit)
+    interval = range_text(evidence.lo, evidence.hi, evidence.unit)
+    return f"{value}\n[{interval}]" if interval else value
+
+
+def measure_cells(measure: Measure | None) -> tuple[str, ...]:
+    """Write a gauge as the cells now, mean, max and window."""
+    if measure is None:
+        return (units.UNKNOWN,) * 4
+    values = (units.value(each, measure.unit) for each in (measure.value, measure.mean, measure.max))
+    return (*values, window_cell(measure))
+
+
+def range_text(lo: float | None, hi: float | None, unit: str) -> str:
+    """Write an interval: `0.5-1.1 s`, `>160 s` without an upper end; empty where it has no lower one."""
+    return "" if lo is None else units.bounds(Quantile(None, lo, hi), unit)
+
+
+def window_cell(measure: Measure) -> str:
+    """Write the window that a measure speaks of, and that a client of ours measured it where that is so."""
+    window = units.duration(measure.window_seconds)
+    return window if measure.source == "server" else f"{window}\n({measure.source})"
+
+
+def effect_text(recommendation: Recommendation) -> str:
+    """Write what a recommendation is expected to bring: now, then, on what basis, how well founded."""
+    effect = recommendation.effect
+    if effect is None:
+        return "not estimated"
+    unit = effect.unit
+    expected = units.UNKNOWN if effect.mid is None else f"~{units.value(effect.mid, unit)}"
+    interval = range_text(effect.lo, effect.hi, unit)
+    change = f"{quantity_name(effect.quantity)} {units.value(effect.now, unit)} now, {expected} expected"
+    return f"{change}{f' [{interval}]' if interval else ''}, basis {effect.basis}, grade {effect.grade.value}"
