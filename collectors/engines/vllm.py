@@ -140,6 +140,7 @@ VLLM = Dialect(
             quantity="http_requests",
             names=("http_requests_total",),
             split={"status": "status"},
+            why="vLLM has counted no HTTP request yet (before 0.8.3 it never does)",
             consequence="requests that were refused (HTTP status 4xx, 5xx) are not seen",
         ),
         # --- tokens
