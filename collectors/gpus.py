@@ -55,6 +55,7 @@ class Gpus:
         self._jobs: queue.SimpleQueue[Poll | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._poll: Poll | None = None
+        self._has_answered = False
         self._unsaid: dict[str, tuple[Event, ...]] = {}
         """Events of a poll that came back too late for its numbers to be of use."""
 
@@ -72,6 +73,7 @@ class Gpus:
         if not poll.back.is_set():
             return (self._unresponsive(poll),)
         self._poll = None
+        self._has_answered = True
         if poll.error is not None:
             return (self._down(State.DOWN, f"reading the NVIDIA driver failed: {poll.error!r}; please report this"),)
         return self._with_events(poll.samples)
@@ -102,10 +104,12 @@ class Gpus:
     def _unresponsive(self, poll: Poll) -> Sample:
         """Say for how long. The GPUs get no Sample and so grow stale: only the driver is known to be sick."""
         waited = self._clock.mono() - poll.begun
-        if not self._driver.is_open and waited < OPENING:
-            reason = f"NVML has been opening for {duration(waited)}; without nvidia-persistenced this takes a while"
-            return self._down(State.STARTING, reason)
         where = self._driver.nvml.where
+        if waited < OPENING and not (self._has_answered and self._driver.is_open):
+            return self._down(
+                State.STARTING,
+                f"NVML has been opening for {duration(waited)} (in {where}); without nvidia-persistenced it takes long",
+            )
         return self._down(
             State.DOWN,
             f"NVIDIA driver unresponsive for {duration(waited)} (in {where}): see dmesg for Xid; if it stays, drain "

@@ -42,6 +42,8 @@ class Code(IntEnum):
 
 GONE = frozenset({Code.GPU_IS_LOST, Code.RESET_REQUIRED, Code.GPU_NOT_FOUND})
 """Errors that speak of the GPU and not of one value."""
+OVER = GONE | {Code.UNINITIALIZED, Code.DRIVER_NOT_LOADED, Code.LIB_RM_VERSION_MISMATCH}
+"""Errors after which nothing more can be read of the GPU."""
 
 
 class NvmlError(Exception):

@@ -9,12 +9,10 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from collectors.clean import clean
 from collectors.gpu_processes import read_processes
 from collectors.nvlink import read_links
-from collectors.nvml import GONE, Code, NvmlError, why_not
+from collectors.nvml import OVER, Code, NvmlError, why_not
 from collectors.nvml_fields import (
-    ARCHITECTURES,
     CONSEQUENCES,
     COUNTERS,
     FAST,
@@ -45,32 +43,6 @@ _PROCESSES_EVERY = 3
 """Polls: two calls that take longer the more processes there are."""
 _MEMORY_V2 = 0x02000028
 """`nvmlMemory_v2`: that version of the struct keeps what the driver reserved apart from what is used."""
-_OVER = GONE | {Code.UNINITIALIZED, Code.DRIVER_NOT_LOADED, Code.LIB_RM_VERSION_MISMATCH}
-
-
-def read_facts(nvml: Nvml, handle: object, index: int) -> dict[str, str]:
-    """Read what does not change: uuid, name, pci_bus_id, architecture, compute_capability, index.
-
-    Raises NvmlError where the GPU is gone; what it does not tell is left out, except for the uuid, which then is its
-    place on the bus or its index, so that there always is an identity.
-    """
-    nvml.gpu = index
-    facts = {"index": str(index)}
-
-    def ask(fact: str, function: str, write: Callable[[Any], str]) -> None:
-        try:
-            facts[fact] = write(nvml.call(function, handle))
-        except NvmlError as error:
-            if error.code in _OVER:
-                raise
-
-    ask("uuid", "nvmlDeviceGetUUID", clean)
-    ask("name", "nvmlDeviceGetName", clean)
-    ask("pci_bus_id", "nvmlDeviceGetPciInfo_v3", lambda pci: clean(pci.busId))
-    ask("architecture", "nvmlDeviceGetArchitecture", lambda number: ARCHITECTURES.get(number, f"number {number}"))
-    ask("compute_capability", "nvmlDeviceGetCudaComputeCapability", lambda version: f"{version[0]}.{version[1]}")
-    facts.setdefault("uuid", facts.get("pci_bus_id") or f"#{index}")
-    return facts
 
 
 class Device:
@@ -143,7 +115,7 @@ class Device:
             self._missing[what] = Missing(what, why, CONSEQUENCES.get(what, ""))
 
     def _failed(self, what: str, error: NvmlError) -> None:
-        if error.code in _OVER:
+        if error.code in OVER:
             raise error
         self.cannot(what, why_not(error.code))
 
@@ -156,7 +128,7 @@ class Device:
     def _put(self, what: str, value: float, scale: float, least: float, most: float) -> None:
         """Take a value, if it can be."""
         if least <= value <= most:
-            (self._counters if what in COUNTERS else self._gauges)[what] = value * scale
+            (self._counters if what in COUNTERS else self._gauges)[what] = float(value) * scale
             self._missing.pop(what, None)
         else:
             self.cannot(what, f"the driver gave {value:.0f}, which cannot be")

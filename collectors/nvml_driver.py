@@ -12,7 +12,8 @@ from msgspec import Struct
 from collectors.clean import clean
 from collectors.gpu_processes import ProcessNames
 from collectors.nvml import GONE, Code, Nvml, NvmlError, address, why_no_driver
-from collectors.nvml_device import Device, read_facts
+from collectors.nvml_device import Device
+from collectors.nvml_facts import read_facts
 from collectors.xid import XidEvents
 from metrics.sample import Missing, Sample, Source, State
 
@@ -75,12 +76,12 @@ class Driver:
         self._names.begin()
         for uuid, device in list(self._devices.items()):
             try:
-                samples += self._read(device, tuple(events.pop(uuid, ())))
+                samples += self._read(device, tuple(events.get(uuid, ())))
             except NvmlError as error:
                 if error.code not in GONE:
                     return (self._failed(error, begin),)
                 self._lose(device.facts, self._why_lost(device.facts, error.code), begin)
-        samples += [self._lost_sample(uuid, lost, tuple(events.pop(uuid, ()))) for uuid, lost in self._lost.items()]
+        samples += [self._lost_sample(uuid, lost, tuple(events.get(uuid, ()))) for uuid, lost in self._lost.items()]
         return (self._driver_sample(begin, State.OK if count else State.DOWN, "" if count else _NO_GPU), *samples)
 
     def close(self) -> None:

@@ -92,19 +92,6 @@ THROTTLE = tuple(
 )
 """Why clocks are held down (`nvmlClocksEventReason*`), from bit 0 on."""
 
-ARCHITECTURES = {
-    2: "Kepler",
-    3: "Maxwell",
-    4: "Pascal",
-    5: "Volta",
-    6: "Turing",
-    7: "Ampere",
-    8: "Ada",
-    9: "Hopper",
-    10: "Blackwell",
-    13: "Rubin",
-}
-
 CONSEQUENCES = {
     "utilisation": "whether any kernel runs cannot be said; power tells more",
     "memory_used_bytes": "how full the GPU is cannot be said; with unified memory, the host's memory tells it",
