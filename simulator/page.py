@@ -67,7 +67,8 @@ def render(simulation: Simulation, epoch: float) -> str:
     model = simulation.scenario.engine.model
     process = _Page(lines, created)
     engine = _Page(lines, created, engine="0", model_name=model)
-    process.gauge("chimera_simulated", "1: this server is simulated", [({"scenario": simulation.scenario.name}, 1)])
+    mark = {"scenario": simulation.scenario.name, "simulated": "true"}
+    process.gauge("chimera_simulated", "1: no model runs in this server", [(mark, 1)])
     _process(process, simulation, epoch)
     _gauges(engine, simulation)
     _counters(engine, simulation)

@@ -56,14 +56,14 @@ def _run_dry(engine: Engine, begin: float, step: float = 0.5) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    jobs=st.lists(
-        st.tuples(st.floats(0, 2), st.integers(1, 180), st.integers(1, 76)), min_size=1, max_size=40
-    ).map(lambda jobs: sorted(jobs)),
+    jobs=st.lists(st.tuples(st.floats(0, 2), st.integers(1, 180), st.integers(1, 76)), min_size=1, max_size=40).map(
+        sorted
+    ),
     blocks=st.integers(33, 80),
     budget=st.integers(8, 300),
 )
 def test_every_token_is_counted_once(jobs: list[tuple[float, int, int]], blocks: int, budget: int) -> None:
-    """Whatever arrives and however often it is preempted, the counters add up to the requests, and all blocks return."""
+    """Whatever arrives, and preempted however often: counters add up to the requests, and all blocks return."""
     engine = Engine(replace(TIGHT, num_gpu_blocks=blocks, max_num_batched_tokens=budget), SILENCE, seed=1)
     requests = []
     for at, prompt, output in jobs:
@@ -172,7 +172,11 @@ def test_the_step_cost_can_be_recovered_from_the_counters(config: EngineConfig, 
     marks = []
     for window in range(140):
         engine.advance(window * 3.0)
-        cells = counters.iteration_tokens.count, counters.itl.count, counters.prompt_tokens - counters.prompt_tokens_cached
+        cells = (
+            counters.iteration_tokens.count,
+            counters.itl.count,
+            counters.prompt_tokens - counters.prompt_tokens_cached,
+        )
         marks.append((engine.now, work.busy_seconds, *cells))
     rows = []
     for old, new in pairwise(marks):
@@ -268,7 +272,7 @@ def test_a_frozen_engine_stands_still(config: EngineConfig, workload: Workload) 
 
 
 def test_a_restart_loses_everything(config: EngineConfig, workload: Workload) -> None:
-    """After a restart the counters begin at 0, requests that came meanwhile are lost, and those under way have failed."""
+    """After a restart the counters begin at 0, requests that came meanwhile are lost, those under way have failed."""
     engine = Engine(config, workload, seed=1)
     engine.advance(10.0)
     request = engine.submit(10.0, 100, 1000, HANDLER)
@@ -299,7 +303,9 @@ def test_a_cancelled_request_frees_its_place(config: EngineConfig, silence: Work
 
 
 @pytest.mark.parametrize(("prompt", "output"), [(0, 1), (1, 0), (2000, 49)])
-def test_what_the_model_cannot_take_is_refused(config: EngineConfig, silence: Workload, prompt: int, output: int) -> None:
+def test_what_the_model_cannot_take_is_refused(
+    config: EngineConfig, silence: Workload, prompt: int, output: int
+) -> None:
     """A request with no tokens, or with more than max_model_len, is an error that says so."""
     with pytest.raises(ValueError, match="takes at most 2048 tokens"):
         Engine(config, silence, seed=1).submit(0.0, prompt, output, HANDLER)

@@ -62,7 +62,7 @@ def test_the_page_says_that_it_is_simulated(busy: Simulation) -> None:
     page = render(busy, EPOCH)
     assert page.startswith(MARK + "\n")
     samples = _families(page)["chimera_simulated"].samples
-    assert [(sample.labels, sample.value) for sample in samples] == [({"scenario": "quiet"}, 1.0)]
+    assert [(sample.labels, sample.value) for sample in samples] == [({"scenario": "quiet", "simulated": "true"}, 1.0)]
 
 
 def test_every_family_says_what_it_is(busy: Simulation) -> None:

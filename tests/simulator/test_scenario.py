@@ -98,7 +98,7 @@ def test_an_error_names_file_key_and_reason(before: str, after: str, message: st
 
 def test_an_unknown_name_lists_the_known() -> None:
     """A name that is none says which there are."""
-    with pytest.raises(ScenarioError, match="no scenario 'helthy': give one of .*healthy.*, or the path"):
+    with pytest.raises(ScenarioError, match=r"no scenario 'helthy': give one of .*healthy.*, or the path"):
         load("helthy")
 
 
@@ -125,7 +125,7 @@ def test_lengths_keep_their_bounds() -> None:
 
 
 def test_load_steps_and_ramps() -> None:
-    """The multiplier is 1 before any change, holds between changes, and a ramp goes straight from the one to the next."""
+    """The multiplier is 1 before any change and holds between changes; a ramp goes straight from one to the next."""
     changing = Load([LoadChange(at=30.0, multiplier=1.0), LoadChange(at=10.0, multiplier=3.0, over=10.0)])
     assert [changing.at(second) for second in (0, 9.9, 10, 15, 20, 29.9, 30, 99)] == [1, 1, 1, 2, 3, 3, 1, 1]
     assert changing.most == 3.0
