@@ -105,12 +105,13 @@ class Fetch:
                 if response.status not in _REDIRECTS or not (location := response.headers.get("Location")):
                     return await self._read(response, shown, body)
                 response.close()
-            there = urljoin(here, location)
-            if _origin(there) != _origin(url):
-                return self._down(
-                    f"{shown} redirects to {_origin(there)}, which is not followed; give its URL if meant"
-                )
-            here = there
+            try:
+                here = urljoin(here, location)
+                origin = _origin(here)
+            except ValueError:
+                return self._down(f"{shown} redirects to what is no URL: is this a proxy that is set up wrongly?")
+            if origin != _origin(url):
+                return self._down(f"{shown} redirects to {origin}, which is not followed; give its URL if it is meant")
         return self._down(f"{shown} redirects in circles: more than {_MAX_REDIRECTS} times")
 
     async def _read(self, response: aiohttp.ClientResponse, shown: str, body: bytearray) -> Answer | Failure:
@@ -166,7 +167,8 @@ def _reason(error: Exception, url: str, shown: str) -> str:
         case OSError() if error.errno == errno.ECONNREFUSED:
             reason = f"{place} refused the connection: is the server running, and is this its port?"
         case OSError() if error.errno:
-            reason = f"{place} cannot be reached: {os.strerror(error.errno)}"
+            why = os.strerror(error.errno) if error.errno > 0 else error.strerror  # below 0 it is one of getaddrinfo's
+            reason = f"{place} cannot be reached: {why}"
         case _:
             reason = f"{shown} cannot be read: {type(error).__name__}: {error}"
     return reason

@@ -32,9 +32,13 @@ class Time:
         self.clock = Clock(wall=lambda: 1e9 + self.now, mono=lambda: self.now)
 
     async def sleep(self, seconds: float) -> None:
+        await self._let_others_run()
         self.now += seconds
         if self.now > self.ends:
             raise asyncio.CancelledError
+        await self._let_others_run()
+
+    async def _let_others_run(self) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -159,6 +163,24 @@ def test_ticks_under_way_are_skipped_and_counted() -> None:
         'polls_overrun{collector="well"}': 0.0,
     }
     assert len(log.of("well")) == 6
+
+
+def test_a_thread_that_stood_still() -> None:
+    """After a time in which nothing ran (a suspended process) one poll begins at once, and what went by is counted."""
+    time = Time(ends=8 * TICK)
+    log = Log()
+    begun = []
+
+    async def look() -> None:
+        begun.append((time.now - 100.0) / TICK)
+
+    def tick(mono: float, _wall: float) -> None:
+        if mono == 100.0 + TICK:
+            time.now += 4.5 * TICK
+
+    live(Poller([Look("a", look)], TICK, time.clock, log, on_tick=tick, sleep=time.sleep))
+    assert begun == [0.0, 1.0, 5.5, 6.0, 7.0, 8.0]
+    assert log.of("monitor")[-1].counters['polls_missed{collector="a"}'] == 3.0
 
 
 def test_tick_comes_after_the_samples() -> None:
