@@ -87,23 +87,19 @@ class ReplayCollector:
 
     name = "replay"
     kind = Source.MONITOR
-    interval = None
+    interval: float | None = None
 
-    def __init__(self, recording: Recording, clock: Clock) -> None:
-        self._samples = iter(recording)
+    def __init__(self, first: Sample, rest: Iterator[Sample], clock: Clock) -> None:
+        self._next: Sample | None = first
+        self._rest = rest
         self._clock = clock
-        self._next: Sample | None = next(self._samples, None)
-        self.first = self._next
-        """The first Sample; None in an empty recording."""
-        self.ended = self._next is None
 
     async def collect(self) -> Sequence[Sample]:
         """Give every Sample up to now, on the recording's own clock."""
         due: list[Sample] = []
         while self._next is not None and self._next.mono <= self._clock.mono():
             due.append(self._next)
-            self._next = next(self._samples, None)
-        self.ended = self._next is None
+            self._next = next(self._rest, None)
         return due
 
     async def close(self) -> None:

@@ -1,0 +1,41 @@
+"""`chimera-top record`: write everything that is seen to a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chimera_top.config import length_of_time, load
+from chimera_top.exit import Exit
+from chimera_top.judge import judge
+from chimera_top.recorder import Recorder
+from chimera_top.session import Session
+from chimera_top.sources import machine, servers
+from chimera_top.watch import run_to_end
+from collectors.clock import Clock
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Record until the time is up or it is interrupted, which is the ordinary way to end it."""
+    settings = load(vars(flags), os.environ)
+    clock = Clock()
+    targets = servers(settings, clock)
+    recorder = Recorder(Path(flags.output))
+    session = Session(
+        [*targets, *machine(settings, clock)],
+        judge(settings, "live"),
+        interval=settings.interval_seconds,
+        clock=clock,
+        recorder=recorder,
+        ends_after=length_of_time("--for", flags.for_, 1.0, 7 * 86_400.0) if flags.for_ else None,
+    )
+    ending = f"for {flags.for_}" if flags.for_ else "until Ctrl-C"
+    sys.stderr.write(f"chimera-top: recording {', '.join(t.name for t in targets)} to {flags.output} {ending}\n")
+    run_to_end(session)
+    sys.stderr.write(f"chimera-top: {recorder.written} samples written to {flags.output}\n")
+    return Exit.FAILED if recorder.trouble else Exit.OK

@@ -1,0 +1,57 @@
+"""`chimera-top report`: watch for a while, or look back over a recording, and write what was found."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chimera_top.config import load
+from chimera_top.exit import Exit, FailureError, UsageError
+from chimera_top.export import write
+from insight.report import render
+
+if TYPE_CHECKING:
+    import argparse
+
+    from chimera_top.config import Settings
+    from metrics.snapshot import Snapshot
+
+DEFAULT_FOR = "60s"
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Write one report."""
+    settings = load(vars(flags), os.environ)
+    check_output(flags.output)
+    form = flags.format or ("text" if flags.output is None and sys.stdout.isatty() else "md")
+    write(render(seen(settings, flags.replay, flags.for_, DEFAULT_FOR), form), flags.output)
+    return Exit.OK
+
+
+def seen(settings: Settings, replay: str | None, for_text: str | None, default_for: str) -> Snapshot:
+    """Make the Snapshot of a report: of a recording where one is named, else of what is seen from now on."""
+    recordings = [target for target in settings.targets if "://" not in target and Path(target).is_file()]
+    if replay and settings.targets:
+        raise UsageError("--replay speaks of a recording, TARGET of a server: name one of them")
+    if replay or recordings:
+        if len(settings.targets) > 1:
+            raise UsageError(f"{recordings[0]} is a recording: give it alone")
+        from chimera_top.lookback import look_back  # noqa: PLC0415 what watches is not needed then
+
+        return look_back(settings, replay or recordings[0], for_text)
+    from chimera_top.watch import watch  # noqa: PLC0415 nor the other way round
+
+    return watch(settings, for_text or default_for)
+
+
+def check_output(output: str | None) -> None:
+    """Raise FailureError before anybody has waited for a report that cannot be written."""
+    if output in (None, "-"):
+        return
+    path = Path(output)
+    if path.is_dir():
+        raise FailureError(f"cannot write {path}: it is a directory; name a file in it")
+    if not path.parent.is_dir():
+        raise FailureError(f"cannot write {path}: there is no directory {path.parent}; make it first (mkdir -p)")

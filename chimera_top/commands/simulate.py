@@ -1,0 +1,45 @@
+"""`chimera-top simulate`: the simulated server alone, for other tools to be pointed at."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from chimera_top.exit import Exit, FailureError, UsageError
+from chimera_top.watch import wait
+from collectors.clock import Clock
+from simulator.http import serve_in_thread
+from simulator.scenario import Scenario, ScenarioError, load
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Serve a scenario on loopback until interrupted."""
+    if not 0 <= flags.port <= 65_535:
+        raise UsageError(f"--port {flags.port} is no port: 0 to 65535")
+    try:
+        server = serve_in_thread(scenario(flags.scenario), seed=flags.seed, clock=Clock(), port=flags.port)
+    except OSError as error:
+        raise FailureError(
+            f"cannot listen on 127.0.0.1:{flags.port}: {error.strerror}; choose another --port"
+        ) from None
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    sys.stdout.write(f"SIMULATED {flags.scenario} server on {server.url} (seed {flags.seed}); Ctrl-C ends it\n")
+    sys.stdout.flush()
+    wait(ended)
+    server.close()
+    return Exit.OK
+
+
+def scenario(name_or_path: str) -> Scenario:
+    """Load a scenario; raises UsageError, with the file, the key and the reason, where it cannot be."""
+    try:
+        return load(name_or_path)
+    except ScenarioError as error:
+        raise UsageError(str(error)) from None

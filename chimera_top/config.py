@@ -1,0 +1,124 @@
+"""Settings: from the flags, then the environment, then the configuration file, then the defaults below."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from chimera_top.duration import seconds
+from chimera_top.exit import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "CHIMERA_TOP_"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What can be set. The keys of the configuration file are the names of these fields."""
+
+    targets: tuple[str, ...] = ()
+    interval: str = "1s"
+    """From poll to poll."""
+    window: str = "5min"
+    """Window of the graphs and numbers of the screen."""
+    gpu: bool = True
+    """Whether NVML is asked for GPUs."""
+    slo: str = ""
+    """Objectives, as `ttft_p95=0.8s,itl_p95=50ms`."""
+    token_env: str | None = None
+    """Name of the environment variable that holds the bearer token."""
+    headers: tuple[str, ...] = ()
+    """`HEADER=NAME`: send HEADER with the value of the environment variable NAME."""
+    ca_cert: str | None = None
+    ascii: bool = False
+    mouse: bool = False
+    record: str | None = None
+    log_file: str | None = None
+
+    @property
+    def interval_seconds(self) -> float:
+        """The polling interval, 0.1 s to 1 h."""
+        return length_of_time("interval", self.interval, 0.1, 3600)
+
+    @property
+    def window_seconds(self) -> float:
+        """The window of the screen, 10 s to 48 h."""
+        return length_of_time("window", self.window, 10, 48 * 3600)
+
+
+def length_of_time(name: str, text: str, low: float, high: float) -> float:
+    """Read a length of time within bounds; raises UsageError that names the setting."""
+    try:
+        value = seconds(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if not low <= value <= high:
+        raise UsageError(f"{name}: {text} is out of range: at least {low:g} s, at most {high:g} s")
+    return value
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Put the settings together; raises UsageError with one line that names what is wrong and where."""
+    path = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
+    values: dict[str, Any] = {}
+    values.update(
+        _from_file(Path(path), must_exist=True) if path else _from_file(default_path(environ), must_exist=False)
+    )
+    values.update(_from_environment(environ))
+    values.update({name: flags[name] for name in Settings.__struct_fields__ if flags.get(name) not in (None, [])})
+    return _convert(values, "the settings")
+
+
+def default_path(environ: Mapping[str, str]) -> Path:
+    """Tell where the configuration file is looked for when none is named."""
+    base = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", ""), ".config")  # noqa: PTH118 Path("") is "."
+    return Path(base) / "chimera-top" / "config.toml"
+
+
+def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        if must_exist:
+            raise UsageError(f"no configuration file {path}") from None
+        return {}
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration file {path}: {error.strerror}") from None
+    import tomllib  # noqa: PLC0415 16 ms, and most hosts have no configuration file
+
+    try:
+        values = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    _convert(values, str(path))
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name == f"{PREFIX}CONFIG":
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key not in Settings.__struct_fields__:
+            known = ", ".join(PREFIX + field.upper() for field in Settings.__struct_fields__)
+            raise UsageError(f"unknown environment variable {name}: known are {known}")
+        values[key] = tuple(text.split()) if key in {"targets", "headers"} else text
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"in the environment ({PREFIX}...): {error}") from None
+    return {key: getattr(settings, key) for key in values}
+
+
+def _convert(values: dict[str, Any], where: str) -> Settings:
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        known = f"; known keys are {', '.join(Settings.__struct_fields__)}" if "unknown field" in str(error) else ""
+        raise UsageError(f"{where}: {error}{known}") from None

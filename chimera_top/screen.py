@@ -1,0 +1,83 @@
+"""The live screen over any session: a running host, the demo or a recording."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chimera_top.config import Settings
+    from chimera_top.session import Session
+    from metrics.snapshot import Snapshot
+
+    Publish = Callable[[Snapshot], None]
+
+
+def can_show() -> bool:
+    """Tell whether there is a terminal to show a screen on: keys come from stdin, pictures go to stderr's terminal."""
+    import os  # noqa: PLC0415 imported anyway by now
+
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"
+
+
+def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for: str) -> int:
+    """Show the screen until the user quits and return the exit code.
+
+    `make` builds the session; it runs in a thread of its own once the first frame is painted, because what it imports
+    (aiohttp, NVML) takes longer than that frame.
+    """
+    from chimera_top.export import export  # noqa: PLC0415 likewise
+    from tui.app import run_screen  # noqa: PLC0415 textual takes 0.17 s
+
+    running = _Running(make)
+    return run_screen(
+        running.begin,
+        window_seconds=settings.window_seconds,
+        set_window=running.set_window,
+        export=export,
+        ascii=settings.ascii,
+        mouse=settings.mouse,
+        waiting_for=waiting_for,
+    )
+
+
+class _Running:
+    """A session that begins beside the screen."""
+
+    def __init__(self, make: Callable[[Publish], Session]) -> None:
+        self._make = make
+        self._session: Session | None = None
+        self._window: float | None = None
+        self._stopped = threading.Event()
+        self._begun = threading.Thread(target=lambda: None)
+        self.failure: BaseException | None = None
+
+    def begin(self, publish: Publish) -> Callable[[], None]:
+        """Build and start the session; returns what stops it."""
+        self._begun = threading.Thread(target=self._start, args=(publish,), name="session", daemon=True)
+        self._begun.start()
+        return self.stop
+
+    def _start(self, publish: Publish) -> None:
+        session = self._make(publish)
+        if self._window is not None:
+            session.set_window(self._window)
+        self._session = session
+        if not self._stopped.is_set():
+            session.start()
+
+    def set_window(self, seconds: float) -> None:
+        """Let the next Snapshots speak of another window."""
+        self._window = seconds
+        if self._session is not None:
+            self._session.set_window(seconds)
+
+    def stop(self) -> None:
+        """Stop the session, however far it has come."""
+        self._stopped.set()
+        self._begun.join(2.0)
+        if self._session is not None:
+            self._session.stop()

@@ -1,0 +1,112 @@
+"""Collectors, Store and assessment as one running whole: Samples in at one end, Snapshots out at the other.
+
+    collectors -> on_samples -> recorder, Store        (in the poller's thread)
+    tick       -> View -> Assessor -> publish          (in the poller's thread)
+
+Live hosts, the demo and replayed recordings all take this road.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from collectors.poller import Poller
+from metrics.store import Store
+from metrics.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chimera_top.recorder import Recorder
+    from collectors.clock import Clock
+    from collectors.collector import Collector
+    from insight.assess import Assessor
+    from metrics.sample import Sample
+    from metrics.snapshot import Snapshot
+
+
+class Session:
+    """Polls, keeps and assesses until it is stopped.
+
+    `publish` is called with a Snapshot after each tick, in the poller's thread; without it the rules are followed all
+    the same, and `snapshot` is asked for at the end. `now` is the clock that the Samples are stamped by: that of a
+    recording in a replay. With `ends_after`, it ends by itself after the tick that lies so many seconds after the
+    first, and what is seen later is not taken in: the window is exactly that long.
+    """
+
+    def __init__(
+        self,
+        collectors: Sequence[Collector],
+        assessor: Assessor,
+        *,
+        interval: float,
+        clock: Clock,
+        now: Clock | None = None,
+        publish: Callable[[Snapshot], None] | None = None,
+        recorder: Recorder | None = None,
+        ends_after: float | None = None,
+    ) -> None:
+        self._now = now or clock
+        self._interval = interval
+        self._assessor = assessor
+        self._publish = publish
+        self._recorder = recorder
+        self._window = assessor.settings.window
+        self._ends_after = ends_after
+        self._first_tick: float | None = None
+        self._last_view: View | None = None
+        self.ended = threading.Event()
+        """Set when it has ended by itself; whoever sets it from outside wants it to end."""
+        self.store = Store()
+        self._poller = Poller(collectors, interval, clock, self._take, on_tick=self._tick)
+
+    def start(self) -> None:
+        """Begin to poll, in a thread of its own."""
+        self._poller.start()
+
+    def stop(self) -> None:
+        """End polling and close the recording; harmless when called again."""
+        self._poller.stop()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def set_window(self, seconds: float) -> None:
+        """Let the next Snapshots speak of another window; may be called from any thread."""
+        self._window = seconds
+
+    @property
+    def trouble(self) -> str | None:
+        """One line, once the recording could not be gone on with."""
+        return None if self._recorder is None else self._recorder.trouble
+
+    def snapshot(self) -> Snapshot:
+        """Assess what was seen, after `stop`."""
+        return self._assessor.snapshot(self._last_view or self._view())
+
+    def _take(self, samples: Sequence[Sample]) -> None:
+        if self.ended.is_set():
+            return
+        for sample in samples:
+            if self._recorder is not None:
+                self._recorder.write(sample)
+            self.store.add(sample)
+
+    def _tick(self, mono: float, _wall: float) -> None:
+        if self.ended.is_set():
+            return
+        view = self._last_view = self._view()
+        if self._publish is None:
+            self._assessor.observe(view)
+        else:
+            if self._window != self._assessor.settings.window:
+                self._assessor.settings = replace(self._assessor.settings, window=self._window)
+            self._publish(self._assessor.snapshot(view))
+        self._first_tick = mono if self._first_tick is None else self._first_tick
+        if self._ends_after is not None and mono - self._first_tick >= self._ends_after - self._interval / 2:
+            self.ended.set()
+
+    def _view(self) -> View:
+        return View(self.store, self._now.mono(), self._now.wall(), self._interval)
