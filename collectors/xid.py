@@ -5,6 +5,7 @@ NVML tells an XID only to who is registered when it happens; it keeps no history
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from collectors.nvml import Code, NvmlError, address, why_not
@@ -79,11 +80,12 @@ class XidEvents:
 
     def forget(self) -> None:
         """Give the registration up, as when the GPUs changed; the next `take` makes a new one."""
-        self._retry_at = float("-inf")
         if self._set is not None:
+            self._retry_at = float("-inf")
             events, self._set = self._set, None
             self._nvml.gpu = None
-            self._nvml.call("nvmlEventSetFree", events)
+            with suppress(NvmlError):  # a set that cannot be freed is no trouble of the GPUs
+                self._nvml.call("nvmlEventSetFree", events)
 
     def take(self, devices: Iterable[Device], clock: Clock) -> dict[str, list[Event]]:
         """Take what came since the last time, by uuid. Never waits, and never fails: who has no events says so."""
@@ -100,7 +102,7 @@ class XidEvents:
                     taken.setdefault(uuid, []).append(Event(clock.wall(), "xid", meaning(code), code))
         except NvmlError as error:
             if error.code != Code.TIMEOUT:  # a lost GPU spoils the set for the others: the next one is made without it
-                self._set = None
+                self.forget()
         return taken
 
     def _register(self, devices: Iterable[Device], now: float) -> None:

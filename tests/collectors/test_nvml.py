@@ -101,6 +101,7 @@ def test_pcie_traffic_is_a_rate_between_two_polls(driver: Standin) -> None:
     second = of_gpu(driver.poll(12.0), 0)
     assert second.gauges["pcie_rx_bytes_per_second"] == 4000
     assert "pcie_tx_bytes_per_second" not in second.gauges
+    assert why(second)["pcie_tx_bytes_per_second"] == "needs two polls"
 
 
 def test_pcie_traffic_without_byte_counters(driver: Standin) -> None:
@@ -296,6 +297,16 @@ def test_events_go_on_after_the_set_was_spoilt(driver: Standin) -> None:
     assert driver.poll(1.0)[0].state is State.OK
     driver.script("count 2", "xid 301 0 48")
     assert [event.code for event in of_gpu(driver.poll(100.0), 0).events] == [48]
+
+
+def test_a_gpu_that_came_later_gives_its_events(driver: Standin) -> None:
+    """The XID errors of a GPU that was not there at first are seen as well."""
+    driver.script("count 1")
+    driver.poll(0.0)
+    driver.script("count 2")
+    driver.poll(1.0)
+    driver.script("count 2", "xid 401 1 31")
+    assert [event.code for event in of_gpu(driver.poll(2.0), 1).events] == [31]
 
 
 def test_gpu_without_events(driver: Standin) -> None:
