@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from insight import describe, lifecycle
 from insight.advice import recommendations
+from insight.lifecycle import Phase
 from insight.risks import risks
 from insight.rules import RULES
 from insight.rules.rule import unknown
@@ -54,7 +55,7 @@ class Assessor:
                 for rule in rules:
                     key = rule.id, source.id
                     life = self._lives.get(key)
-                    condition = rule.condition(source, self.settings, life is not None and life.active)
+                    condition = rule.condition(source, self.settings, life is not None and life.phase is Phase.FIRING)
                     if condition is None:
                         self._lives.pop(key, None)
                         continue
@@ -93,7 +94,7 @@ class Assessor:
             quality=None,
             scorecard=scorecard(view, targets, gpus, settings),
             risks=found,
-            recommendations=recommendations(found, targets),
+            recommendations=recommendations(found, targets, settings),
             not_visible=describe.not_visible(view),
             events=_events(view, settings.window),
             generated_wall=view.wall,

@@ -1,7 +1,8 @@
 """The life of a finding: inactive, pending, firing, resolving, inactive. One state machine for every rule.
 
-The condition has to hold for `enter` seconds before it fires and to be gone for `keep` seconds before it is over; what
-cannot be told changes nothing: no data is neither a fault nor a recovery. Time is what the caller says it is.
+The condition has to hold for `enter` seconds before it fires and to be gone for `keep` seconds before it is over. What
+cannot be told neither makes a finding fire nor ends one that does: no data is no fault, and no recovery either. Time is
+what the caller says it is.
 """
 
 from __future__ import annotations
@@ -71,8 +72,6 @@ def step(life: Life | None, rule: Rule, condition: Condition, now: float) -> Lif
     """Go on with a life after what the rule says now; a `life` of None is one that begins."""
     if life is None:
         life = Life(condition, entered=now)
-    if condition.holds is None:
-        return life if life.condition is condition else replace(life, condition=condition)
     if condition.holds:
         return _holding(life, rule, condition, now)
     return _not_holding(life, rule, condition, now)
@@ -97,6 +96,8 @@ def _holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
 
 def _not_holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
     if life.phase is Phase.FIRING:
+        if condition.holds is None:
+            return replace(life, condition=condition)
         life = replace(life, phase=Phase.RESOLVING, since=now, entered=now)
     if life.phase is Phase.RESOLVING:
         ceased = now if life.since is None else life.since

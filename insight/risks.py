@@ -55,7 +55,7 @@ def _rank(risk: Risk) -> tuple[int, int, int, str]:
 
 
 def _found(rule: Rule, source: str, life: Life, view: View) -> Risk:
-    blind = life.condition.holds is None
+    blind = life.condition.holds is None and life.phase is Phase.FIRING
     said = life.held or life.condition
     state = RiskState.UNKNOWN if blind else _STATES[life.phase]
     pending = state is RiskState.PENDING and life.since is not None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from insight.rules import latency, queue, server
+from insight.rules import cache, gpu, latency, queue, server
 from insight.rules.rule import Condition, Rule
 
 RULES: tuple[Rule, ...] = (
     server.UNREACHABLE,
     server.STUCK,
+    gpu.DRIVER,
+    gpu.LOST,
     server.UNAUTHORISED,
     queue.OVERLOADING,
+    cache.SATURATION,
     latency.TTFT,
     latency.ITL,
     latency.TPOT,
     latency.E2E,
+    gpu.THROTTLE,
     server.STARTING,
     server.RESTARTED,
 )

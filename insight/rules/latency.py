@@ -80,14 +80,15 @@ def slo(source: SourceView, settings: Settings, firing: bool, *, quantity: str) 
     worst = max(stated, key=lambda each: each.q - met_share(observed, each).hi)
     met = met_share(observed, worst)
     found = quantile(observed, worst.q)
-    text = f"p{worst.q * 100:g} {units.bounds(found, 's')} of {units.value(worst.limit, 's')}"
+    limit = units.value(worst.limit, "s")
+    text = f"p{worst.q * 100:g} {units.bounds(found, 's')} of {limit}" if found else f"limit {limit}"
     if met.hi >= worst.q:
         return Condition(holds=False, summary=f"possibly missed: {text}" if met.possibly_missed else text)
     return Condition(
         holds=True,
         summary=f"{text}, {_percent(1 - met.hi)} missed",
         severity=Severity.CRITICAL if met.hi < 0.5 else Severity.WARNING,
-        description=_describe(worst, met, observed, window),
+        description=_describe(worst, met, observed, window) + _where(source, quantity, window),
         evidence=(
             Evidence(
                 quantity,
@@ -126,6 +127,22 @@ def _describe(objective: Objective, met: Met, observed: Histogram, window: float
         f"{share} of {units.count(observed.count)} {what} in {units.duration(window)} took longer than "
         f"{units.value(objective.limit, 's')}; the objective{origin} allows {_percent(1 - objective.q)}. "
         f"Their mean was {units.value(observed.mean, 's')}."
+    )
+
+
+def _where(source: SourceView, quantity: str, window: float) -> str:
+    """Say which part of TTFT is the longer, for the requests that ended in the window; nothing where it is not told."""
+    if quantity != "ttft_seconds":
+        return ""
+    parts = {part: source.histogram(f"{part}_seconds", window) for part in ("queue", "prefill")}
+    means = {part: each.mean for part, each in parts.items() if each is not None and each.mean is not None}
+    if len(means) < len(parts) or not sum(means.values()):
+        return ""
+    queue, prefill = means["queue"], means["prefill"]
+    longer = "the queue" if queue > prefill else "the prefill"
+    return (
+        f" Of those that ended, the queue took {units.value(queue, 's')} and the prefill {units.value(prefill, 's')} "
+        f"on average: {longer} is the longer part."
     )
 
 

@@ -1,0 +1,80 @@
+"""Is the KV cache what holds the server back."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from insight.rules.rule import Condition, Rule, unknown
+from metrics import units
+from metrics.measure import total_gauge
+from metrics.sample import Source
+from metrics.series import split_series
+from metrics.snapshot import Evidence, Severity
+
+if TYPE_CHECKING:
+    from insight.settings import Settings
+    from metrics.view import SourceView
+
+FULL = 0.90
+"""llm-d's public rules warn from here; alone it is good use of memory (SGLang's guide), so it takes a consequence."""
+FULL_TO_LEAVE = 0.85
+OVERFULL = 0.95
+WINDOW = 60.0
+"""Preemptions are counted over so long."""
+
+
+def saturation(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether the cache is full, and requests wait for it or are pushed out of it."""
+    del settings
+    usage = total_gauge(source, "kv_cache_usage")
+    if usage is None:
+        return unknown("the server does not tell how full its KV cache is")
+    full = f"{units.value(usage, 'ratio')} full"
+    limit = FULL_TO_LEAVE if firing else FULL
+    if usage <= limit:
+        return Condition(holds=False, summary=full)
+    increase = source.increase("preemptions", WINDOW)
+    preempted = increase.value if increase else 0.0
+    waiting = _waiting_for_room(source)
+    if not preempted and not waiting:
+        return Condition(holds=False, summary=f"{full}, nothing waits for it")
+    found = [Evidence("kv_cache_usage", usage, "ratio", threshold=limit, text=full)]
+    if waiting:
+        found.append(Evidence("requests_waiting", waiting, "1", threshold=0.0, text=f"{units.count(waiting)} waiting"))
+    if increase and preempted:
+        text = f"{units.count(preempted)} preempted in {units.duration(increase.seconds)}"
+        found.append(Evidence("preemptions", preempted, "1", threshold=0.0, window_seconds=increase.seconds, text=text))
+    said = ", ".join(each.text for each in found)
+    return Condition(
+        holds=True,
+        summary=said,
+        severity=Severity.CRITICAL if usage > OVERFULL and preempted else Severity.WARNING,
+        description=(
+            f"The KV cache is {said}. "
+            + ("A preempted request is worked on again from its start." if preempted else "No request was preempted.")
+        ),
+        evidence=tuple(found),
+    )
+
+
+def _waiting_for_room(source: SourceView) -> float | None:
+    """Count the requests that wait for room; where the server does not say for what they wait, all that wait."""
+    split = {name: dict(split_series(name)[1]).get("reason") for name in source.split("requests_waiting")}
+    for_room = [name for name, reason in split.items() if reason == "capacity"]
+    if for_room:
+        return math.fsum(source.gauge(name) or 0.0 for name in for_room)
+    return total_gauge(source, "requests_waiting")
+
+
+SATURATION = Rule(
+    id="cache_saturation",
+    title="Cache saturation",
+    of=Source.SERVER,
+    condition=saturation,
+    enter=10.0,
+    keep=20.0,
+    source="90 % and 95 %: llm-d's alerting rules; with a queue or preemptions alone: SGLang's tuning guide",
+    impact="high: fewer requests run at once, and preempted ones are worked on twice",
+    mitigation="More room (fp8 KV cache, more memory), shorter sequences, or fewer requests at once.",
+)
