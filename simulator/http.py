@@ -259,20 +259,20 @@ def serve_in_thread(
     scenario: Scenario, *, seed: int, clock: Clock, port: int = 0, api_key: str | None = None
 ) -> ServerThread:
     """Do as `start` does, beside whatever this thread is busy with. Raises OSError where the port cannot be had."""
-    ready: Future[tuple[Server, Callable[[], object]]] = Future()
+    server = Server(scenario, seed, clock, api_key)
+    ready: Future[Callable[[], object]] = Future()
 
     async def serve() -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         try:
-            server = await start(scenario, seed=seed, clock=clock, port=port, api_key=api_key)
+            await server.listen(port)
         except OSError as error:
             ready.set_exception(error)
             return
-        ready.set_result((server, lambda: loop.call_soon_threadsafe(stopped.set)))
+        ready.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
         await stopped.wait()
         await server.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="simulator", daemon=True)
     thread.start()
-    server, stop = ready.result()
-    return ServerThread(server, thread, stop)
+    return ServerThread(server, thread, stop=ready.result())

@@ -169,7 +169,7 @@ def _histograms(page: _Page, simulation: Simulation) -> None:
 
 def _cache_config(page: _Page, simulation: Simulation) -> None:
     config = simulation.scenario.engine
-    tokens = (config.num_gpu_blocks - 1) * config.block_size
+    tokens = config.num_gpu_blocks * config.block_size
     labels = {
         "block_size": str(config.block_size),
         "cache_dtype": "auto",

@@ -271,6 +271,50 @@ def test_a_frozen_engine_stands_still(config: EngineConfig, workload: Workload) 
     assert engine.requests_waiting > 50
 
 
+def test_what_arrives_while_frozen_waits_for_the_thaw(config: EngineConfig, silence: Workload) -> None:
+    """An idle engine that is frozen takes a request in, and its step ends as long after the thaw as it would take."""
+    engine = Engine(config, silence, 1, 0.0, (Freeze(at=1.0, seconds=10.0),))
+    engine.advance(4.0)
+    request = engine.submit(4.0, 100, 5, HANDLER)
+    engine.advance(20.0)
+    assert request.first_token == pytest.approx(11.0 + (6.0 + 5.0) / 1000)
+
+
+def test_the_newest_is_preempted_and_comes_back_first(silence: Workload) -> None:
+    """When blocks run out the last one admitted goes, ahead of those that wait, and its tokens stay."""
+    engine = Engine(replace(TIGHT, num_gpu_blocks=34), silence, seed=1)
+    first, second = engine.submit(0.0, 120, 100, HANDLER), engine.submit(0.0, 120, 100, HANDLER)
+    third = engine.submit(0.0, 120, 100, HANDLER)
+    now = 0.0
+    while not engine.counters.preemptions:
+        now += 0.001
+        engine.advance(now)
+    assert list(engine._running) == [first]
+    assert list(engine._waiting) == [second, third]
+    assert second.generated > 0
+    engine.advance(60.0)
+    assert first.finish_reason == second.finish_reason == third.finish_reason == "length"
+    assert second.last_token < (third.first_token or 0.0)
+    assert (second.preemptions, first.preemptions) == (1, 0)
+
+
+def test_the_phases_of_a_request_add_up(config: EngineConfig, silence: Workload) -> None:
+    """Queue, prefill and decode make up its time in the engine; one that finds the slots full waits for one."""
+    engine = Engine(replace(config, max_num_seqs=1), silence, seed=1)
+    engine.submit(0.0, 100, 11, HANDLER)
+    engine.submit(0.0, 100, 11, HANDLER)
+    engine.advance(10.0)
+    counters = engine.counters
+    alone = (6.0 + 5.0 + 10 * 6.4) / 1000
+    assert counters.queue.sum == pytest.approx(alone)
+    assert counters.prefill.sum == pytest.approx(2 * 0.011)
+    assert counters.decode.sum == pytest.approx(2 * 0.064)
+    assert counters.inference.sum == pytest.approx(counters.prefill.sum + counters.decode.sum)
+    assert counters.e2e.sum == pytest.approx(counters.queue.sum + counters.inference.sum)
+    assert counters.ttft.sum == pytest.approx(counters.queue.sum + counters.prefill.sum)
+    assert counters.tpot.sum == pytest.approx(2 * 0.0064)
+
+
 def test_a_restart_loses_everything(config: EngineConfig, workload: Workload) -> None:
     """After a restart the counters begin at 0, requests that came meanwhile are lost, those under way have failed."""
     engine = Engine(config, workload, seed=1)

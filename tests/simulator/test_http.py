@@ -223,6 +223,25 @@ def test_a_client_that_goes_away_frees_its_slot(quiet: Scenario) -> None:
     _with_server(quiet, test)
 
 
+def test_a_client_that_does_not_wait_frees_its_slot(quiet: Scenario) -> None:
+    """The same where the answer was to come in one piece, so that nothing is written before the end."""
+
+    async def test(server: http.Server, client: aiohttp.ClientSession, clock: _Clock) -> None:
+        asking = asyncio.create_task(client.post(PLAIN, json={"prompt": "x" * 40, "max_tokens": 2000}))
+        engine = server.simulation.engine
+        while not engine.counters.generation_tokens:
+            await asyncio.sleep(0)
+            server.simulation.advance(clock.mono() - 100.0)
+        asking.cancel()
+        while engine.next_step_end is not None:
+            await asyncio.sleep(0)
+            server.simulation.advance(clock.mono() - 100.0)
+        assert engine.counters.generation_tokens < 2000
+        assert sum(engine.counters.finished.values()) == 0
+
+    _with_server(quiet, test)
+
+
 def test_a_full_queue_answers_503(quiet: Scenario) -> None:
     """Beyond the queue's limit a request is refused at once and counted as rejected."""
 

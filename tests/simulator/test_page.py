@@ -92,6 +92,9 @@ def test_the_page_agrees_with_itself(busy: Simulation) -> None:
     assert value("iteration_tokens_total_sum") == computed + value("generation_tokens_total")
     first_tokens = value("time_to_first_token_seconds_count")
     assert value("inter_token_latency_seconds_count") == value("generation_tokens_total") - first_tokens
+    (cache,) = _families(render(busy, EPOCH))["vllm:cache_config_info"].samples
+    blocks, size = int(cache.labels["num_gpu_blocks"]), int(cache.labels["block_size"])
+    assert int(cache.labels["kv_cache_size_tokens"]) == blocks * size  # as on the real page
     ended = sum(v for (name, *_), v in values.items() if name == "vllm:request_success_total")
     assert ended == value("e2e_request_latency_seconds_count") == value("request_params_n_count")
     assert values["vllm:e2e_request_latency_seconds_bucket", None, None, "+Inf"] == ended

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from metrics.quantity import QUANTITIES, Kind
 from metrics.sample import Sample, Source
 from metrics.series import series, split_series
-from simulator.gpus import LEAST_MHZ, MOST_MHZ, THROTTLE_REASONS, TICK, GpuCollector
+from simulator.gpus import LEAST_MHZ, MOST_MHZ, THROTTLE_REASONS, TICK, Gpu, GpuCollector
 from simulator.page import render
 from simulator.scenario import Restart, load
 from simulator.simulation import Simulation
@@ -85,6 +85,18 @@ def test_a_hot_gpu_slows_the_others() -> None:
     sample = _collect(simulation)["gpu:SIM-00000003"]
     assert sample.gauges[series("throttle", reason="hw_thermal")] == 1.0
     assert sample.gauges[series("throttle", reason="sw_power_cap")] == 0.0
+
+
+def test_waiting_for_a_slow_gpu_draws_less_than_working() -> None:
+    """A GPU waits for a slower neighbour in every step, which draws less than working and more than idling."""
+    watts = []
+    for busy, slowest in ((0.0, MOST_MHZ), (1.0, LEAST_MHZ), (1.0, MOST_MHZ)):
+        gpu = Gpu(0, serving=True, losses=())
+        gpu.advance(TICK, busy, intensity=0.5, slowest_mhz=slowest)
+        watts.append(gpu.watts)
+    assert watts == sorted(watts)
+    assert watts[0] < 0.5 * watts[1]
+    assert watts[1] < 0.9 * watts[2]
 
 
 def test_cache_pressure_preempts() -> None:
