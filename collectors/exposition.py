@@ -152,6 +152,7 @@ _TERM = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NO_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
 _ESCAPED = re.compile(r'\\([\\n"])')
 
 
@@ -171,8 +172,8 @@ def _series(text: str) -> tuple[str, dict[str, str]]:
         bare, quoted, value = term.group("bare", "quoted", "value")
         if value is not None:
             label = bare or _unescaped(quoted)
-            if label in labels:
-                raise ValueError("a label twice")
+            if not label or label in labels:
+                raise ValueError("a label twice, or without a name")
             labels[label] = _unescaped(value)
         elif quoted and not name:
             name = _unescaped(quoted)
@@ -206,13 +207,13 @@ def _unquoted(body: bytes) -> bytes:
     """Undo the quotes that llama.cpp b7010 put around the whole page (its issue 17384)."""
     try:
         return msgspec.json.decode(body, type=str).encode()
-    except msgspec.DecodeError:
+    except _NO_JSON:
         return body
 
 
 def _is_json(body: bytes) -> bool:
     try:
         msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except _NO_JSON:
         return False
     return True

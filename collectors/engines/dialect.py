@@ -8,7 +8,7 @@ by stated rules. A label is written only where it tells something: with one engi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collectors.exposition import Page, Series
 
 Answer = TypeVar("Answer")
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number of things in an answer, exact as a float."""
 
 
 class Reading(Struct, frozen=True):
@@ -51,7 +53,7 @@ class Endpoint(Struct, Generic[Answer], frozen=True):
         """Read an answer; one that does not look as it should is named in `missing`."""
         try:
             reading = self.tell(msgspec.json.decode(body, type=self.shape))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             why = clean(f"the answer cannot be understood: {error}")
             return Reading(
                 missing=(Missing(f"facts from {self.path}", why, "model, version or limits may not be known"),)

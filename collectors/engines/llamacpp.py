@@ -10,18 +10,18 @@ from pathlib import PurePath
 
 from msgspec import Struct, field
 
-from collectors.engines.dialect import Dialect, Endpoint, Reading
+from collectors.engines.dialect import Dialect, Endpoint, Reading, Size
 from collectors.engines.rule import Fold, Rule
 from metrics.sample import Missing
 
 
 class _Settings(Struct):
-    n_ctx: int | None = None
+    n_ctx: Size | None = None
 
 
 class _Props(Struct):
     default_generation_settings: _Settings = field(default_factory=_Settings)
-    total_slots: int | None = None
+    total_slots: Size | None = None
     model_alias: str | None = None
     model_path: str | None = None
     model_ftype: str | None = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from collectors.engines.dialect import Dialect, Endpoint, Reading
+from collectors.engines.dialect import Dialect, Endpoint, Reading, Size
 from collectors.engines.rule import Fold, Info, Rule
 from metrics.sample import Missing
 
@@ -30,7 +30,7 @@ class _Version(Struct):
 
 class _Model(Struct):
     id: str
-    max_model_len: int | None = None
+    max_model_len: Size | None = None
     parent: str | None = None
 
 
@@ -50,7 +50,7 @@ def _models(answer: _Models) -> Reading:
         return Reading(facts={"lora_adapters": adapters})
     length = served[0].max_model_len
     return Reading(
-        gauges={} if length is None else {"max_model_len": float(length)},
+        gauges={"max_model_len": float(length)} if length else {},
         facts={"model": served[0].id, "lora_adapters": adapters},
     )
 

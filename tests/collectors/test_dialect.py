@@ -136,6 +136,9 @@ def test_histograms_of_one_part_are_added_by_bucket() -> None:
     apart = reading(twice.replace('pid="2",le="1"', 'pid="2",le="2"'))
     assert apart.histograms == {}
     assert missing(apart)["ttft_seconds"] == ("`small:ttft` is no whole histogram", "TTFT is not known")
+    half = reading(twice.replace('small:ttft_sum{pid="2"} 4', 'small:ttft_sum{pid="2"} NaN'))
+    assert half.histograms == {}
+    assert missing(half)["ttft_seconds"] == ("`small:ttft` is no whole histogram", "TTFT is not known")
 
 
 @pytest.mark.parametrize("bad", ["NaN", "+Inf", "-Inf"])
@@ -245,7 +248,16 @@ def test_an_endpoint_never_raises() -> None:
     """An answer that is no JSON, or another JSON, is named; text in it comes in clean."""
     endpoint = Endpoint("/name", _Name, lambda answer: Reading(facts={"engine_version": answer.name}))
     assert endpoint.read(b'{"name": "v1\\u001b[31m", "more": [1]}').facts == {"engine_version": "v1"}
-    for body in (b"", b"<html>", b"[]", b'{"name": 1}', b'{"other": "x"}', b"\xff\x00"):
+    for body in (
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"name": 1}',
+        b'{"other": "x"}',
+        b"\xff\x00",
+        b'"\xff"',
+        b'{"x":' + b"[" * 10**6,
+    ):
         result = endpoint.read(body)
         (only,) = result.missing
         assert result == Reading(missing=(only,))

@@ -245,3 +245,11 @@ def test_version_and_model_are_asked_for() -> None:
 def test_an_empty_list_of_models_tells_nothing() -> None:
     """A server without models gives no facts, and no error."""
     assert answer("/v1/models", b'{"object":"list","data":[]}') == Reading()
+
+
+@pytest.mark.parametrize("length", ["-1", "9" * 400, '"long"', "1.5"])
+def test_an_impossible_length_is_no_length(length: str) -> None:
+    """An answer with a number that cannot be is not believed, and raises nothing."""
+    result = answer("/v1/models", f'{{"data":[{{"id":"m","max_model_len":{length}}}]}}'.encode())
+    assert result.gauges == {}
+    assert [each.what for each in result.missing] == ["facts from /v1/models"]

@@ -212,6 +212,7 @@ def test_what_other_servers_write_is_understood(line: str, name: str, labels: di
         '  "running": 5',
         "a 0x10",
         'a{b="c"} ',
+        'a{""="c"} 1',
         "\x00 1",
     ],
 )
@@ -323,6 +324,8 @@ def test_a_page_without_end_is_cut() -> None:
         (b"\x1f\x8b\x08\x00abc", "binary data"),
         (b"abc\x00def", "binary data"),
         (b"Not Found", None),
+        pytest.param(b"[" * 1_000_000, None, id="deep"),
+        (b'"\xff 1"', None),
         (b"{ not json", None),
     ],
 )
