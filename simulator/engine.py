@@ -168,16 +168,15 @@ class Engine:
     def _schedule(self) -> _Step:
         """Decide on the next step: all that decode, then prefills as far as budget, slots and blocks go."""
         config = self.config
-        preempted = False
         while (needed := self._ring[self._tick % config.block_size]) > self._cache.free:
+            # Whoever goes gave less than it would take to come back, so nobody is admitted in the same step.
             self._preempt()
-            preempted = True
         self._cache.take(needed)
         step = _Step(self.now, self._decoding)
         budget = config.max_num_batched_tokens - self._decoding
         if self._partial is not None:
             budget -= self._prefill(self._partial, step, budget)
-        while not preempted and budget > 0 and self._waiting and len(self._running) < config.max_num_seqs:
+        while budget > 0 and self._waiting and len(self._running) < config.max_num_seqs:
             request = self._waiting[0]
             if not self._admit(request):
                 break

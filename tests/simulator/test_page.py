@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from simulator.page import MARK, render
-from simulator.scenario import Scenario, load
+from simulator.scenario import Restart, Scenario, load
 from simulator.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -98,6 +98,27 @@ def test_the_page_agrees_with_itself(busy: Simulation) -> None:
     ended = sum(v for (name, *_), v in values.items() if name == "vllm:request_success_total")
     assert ended == value("e2e_request_latency_seconds_count") == value("request_params_n_count")
     assert values["vllm:e2e_request_latency_seconds_bucket", None, None, "+Inf"] == ended
+
+
+def test_refused_requests_are_on_the_page(quiet: Scenario, workload: Workload) -> None:
+    """By the limit that refused them, without the engine label, as vLLM has it."""
+    engine = replace(quiet.engine, max_num_queued_reqs=2)
+    simulation = Simulation(replace(quiet, engine=engine, workload=replace(workload, requests_per_second=60.0)), seed=1)
+    simulation.advance(30.0)
+    rejected = simulation.engine.counters.rejected
+    assert rejected > 0
+    series = 'vllm:admission_rejections_total{model_name="small",reason="max_num_queued_reqs"}'
+    assert f"{series} {float(rejected)!r}\n" in render(simulation, EPOCH)
+
+
+def test_created_says_since_when_the_counters_count(quiet: Scenario) -> None:
+    """After a restart it is the moment at which the server is back; the process is as old as the restart."""
+    simulation = Simulation(replace(quiet, faults=(Restart(at=5.0, seconds=10.0),)), seed=1)
+    series = 'vllm:num_preemptions_created{engine="0",model_name="small"}'
+    assert f"{series} {EPOCH!r}\n" in render(simulation, EPOCH)
+    simulation.advance(20.0)
+    assert f"{series} {EPOCH + 15.0!r}\n" in render(simulation, EPOCH)
+    assert f"process_start_time_seconds {EPOCH + 5.0!r}\n" in render(simulation, EPOCH)
 
 
 def test_the_same_seed_gives_the_same_page() -> None:
