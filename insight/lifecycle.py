@@ -108,4 +108,4 @@ def _not_holding(life: Life, rule: Rule, condition: Condition, now: float) -> Li
         return Life(condition, Phase.INACTIVE, None, now, life.held, episodes)
     if life.phase is Phase.PENDING:
         return Life(condition, Phase.INACTIVE, None, now, life.held, life.episodes)
-    return replace(life, condition=condition)
+    return life if life.condition is condition else replace(life, condition=condition)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from insight.rules.rule import Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
 from metrics import units
 from metrics.measure import total_gauge
 from metrics.sample import Source
@@ -30,10 +30,10 @@ def saturation(source: SourceView, settings: Settings, firing: bool) -> Conditio
     usage = total_gauge(source, "kv_cache_usage")
     if usage is None:
         return unknown("the server does not tell how full its KV cache is")
-    full = f"{units.value(usage, 'ratio')} full"
     limit = FULL_TO_LEAVE if firing else FULL
     if usage <= limit:
-        return Condition(holds=False, summary=full)
+        return HOLDS_NOT
+    full = f"{units.value(usage, 'ratio')} full"
     increase = source.increase("preemptions", WINDOW)
     preempted = increase.value if increase else 0.0
     waiting = _waiting_for_room(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insight.rules.rule import Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
 from metrics import units
 from metrics.sample import Source, State
 from metrics.series import series
@@ -27,7 +27,7 @@ def thermal_throttle(source: SourceView, settings: Settings, firing: bool) -> Co
     held = {reason: seconds for name, reason in THERMAL.items() if (seconds := source.held_for(name)) is not None}
     if not held:
         told = any(name in source.history.columns.gauges for name in THERMAL)
-        return Condition(holds=False) if told else unknown("the driver does not tell why clocks are held down")
+        return HOLDS_NOT if told else unknown("the driver does not tell why clocks are held down")
     seconds = max(held.values())
     clock, highest = source.gauge("sm_clock_hertz"), source.gauge("sm_clock_max_hertz")
     heat = source.gauge("temperature_celsius")
@@ -62,7 +62,7 @@ def lost(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether the GPU is gone; it stays so until this program is started again, see the rule."""
     del settings, firing
     if source.state is not State.DOWN:
-        return Condition(holds=False)
+        return HOLDS_NOT
     name = f"GPU {source.facts.get('index', source.id)}"
     reason = source.newest.reason
     action = source.facts.get("recovery_action")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight import objectives
-from insight.rules.rule import Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
 from metrics import units
 from metrics.histogram import fraction_at_most, quantile
 from metrics.sample import Source
@@ -44,11 +44,6 @@ class Met(Struct, frozen=True):
         """The objective is missed for certain."""
         return self.count >= MIN_COUNT and self.hi < self.q
 
-    @property
-    def possibly_missed(self) -> bool:
-        """The objective may be missed: the buckets cannot tell."""
-        return self.lo < self.q <= self.hi
-
 
 def met_share(observed: Histogram, objective: Objective) -> Met:
     """Bound the share of observations that kept the objective."""
@@ -77,25 +72,35 @@ def slo(source: SourceView, settings: Settings, firing: bool, *, quantity: str) 
         return unknown(
             f"{units.count(observed.count)} observations in {units.duration(window)}: fewer than {MIN_COUNT}"
         )
-    worst = max(stated, key=lambda each: each.q - met_share(observed, each).hi)
-    met = met_share(observed, worst)
-    found = quantile(observed, worst.q)
-    limit = units.value(worst.limit, "s")
-    text = f"p{worst.q * 100:g} {units.bounds(found, 's')} of {limit}" if found else f"limit {limit}"
-    if met.hi >= worst.q:
-        return Condition(holds=False, summary=f"possibly missed: {text}" if met.possibly_missed else text)
+    worst, met = max(((each, met_share(observed, each)) for each in stated), key=lambda pair: _shortfall(*pair))
+    return HOLDS_NOT if met.lo >= worst.q else _judge(source, worst, met, observed, window)
+
+
+def _shortfall(objective: Objective, met: Met) -> tuple[float, float]:
+    """Tell by how much an objective is missed: for certain, then possibly."""
+    return objective.q - met.hi, objective.q - met.lo
+
+
+def _judge(source: SourceView, objective: Objective, met: Met, observed: Histogram, window: float) -> Condition:
+    """Say by how much an objective is missed, for certain or possibly."""
+    found = quantile(observed, objective.q)
+    limit = units.value(objective.limit, "s")
+    text = f"p{objective.q * 100:g} {units.bounds(found, 's')} of {limit}" if found else f"limit {limit}"
+    if met.hi >= objective.q:
+        return Condition(holds=False, summary=f"possibly missed: {text}")
+    seconds = source.seconds(window) or window
     return Condition(
         holds=True,
         summary=f"{text}, {_percent(1 - met.hi)} missed",
         severity=Severity.CRITICAL if met.hi < 0.5 else Severity.WARNING,
-        description=_describe(worst, met, observed, window) + _where(source, quantity, window),
+        description=_describe(objective, met, observed, seconds) + _where(source, objective.quantity, window),
         evidence=(
             Evidence(
-                quantity,
+                objective.quantity,
                 found.estimate if found else None,
                 "s",
-                threshold=worst.limit,
-                window_seconds=window,
+                threshold=objective.limit,
+                window_seconds=seconds,
                 count=observed.count,
                 text=text,
                 lo=found.lo if found else None,
@@ -106,7 +111,7 @@ def slo(source: SourceView, settings: Settings, firing: bool, *, quantity: str) 
 
 
 def _observe(source: SourceView, quantity: str, longest: float) -> tuple[float, Histogram | None]:
-    """Collect the last minute; where that is too little, the whole window. The first value is its real length."""
+    """Collect the last minute; where that is too little, the whole window. The first value is its length."""
     restarted = source.history.restarted_mono
     # What the process before a restart did says nothing of the one that runs now.
     life = math.inf if restarted is None else source.view.mono - restarted
@@ -115,7 +120,7 @@ def _observe(source: SourceView, quantity: str, longest: float) -> tuple[float, 
     if observed is not None and 0 < observed.count < MIN_COUNT and min(longest, life) > window:
         window = min(longest, life)
         observed = source.histogram(quantity, window)
-    return source.seconds(window) or window, observed
+    return window, observed
 
 
 def _describe(objective: Objective, met: Met, observed: Histogram, window: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight.rules.latency import met_share, objective_for
-from insight.rules.rule import Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
 from metrics import units
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
@@ -70,6 +70,8 @@ def overloading(source: SourceView, settings: Settings, firing: bool) -> Conditi
     objective = objective_for("ttft_seconds", settings.objectives)
     # Once it fires, a queue that is only a little shorter than that is the same queue.
     slack = 0.6 if firing else 1.0
+    if queue.waiting == 0:
+        return HOLDS_NOT
     if queue.waiting < MIN_WAITING * slack:
         return Condition(holds=False, summary=f"{units.count(queue.waiting)} waiting")
     long = queue.running is None or queue.waiting >= queue.running * slack

@@ -49,6 +49,10 @@ class Rule(Struct, frozen=True, eq=False, kw_only=True):
     """Nothing can be told while the source does not answer or the engine stands still."""
 
 
+HOLDS_NOT = Condition(holds=False)
+"""What a rule says of a source that is well: one object, so that nothing is made anew on every poll."""
+
+
 def unknown(why: str) -> Condition:
     """Say that it cannot be told, and why."""
     return Condition(None, why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insight.rules.rule import Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
 from metrics import units
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
@@ -51,7 +51,7 @@ def unreachable(source: SourceView, settings: Settings, firing: bool) -> Conditi
         if failed < FAILED_POLLS:
             return Condition(holds=False, summary=_reason(source), severity=Severity.CRITICAL)
     else:
-        return Condition(holds=False)
+        return HOLDS_NOT
     silence = f"no answer for {units.duration(age)}" if age is not None else "never answered"
     return Condition(
         holds=True,
@@ -67,7 +67,7 @@ def unauthorised(source: SourceView, settings: Settings, firing: bool) -> Condit
     """Tell whether the server refuses to tell us anything."""
     del settings, firing
     if source.state is not State.UNAUTHORISED:
-        return Condition(holds=False)
+        return HOLDS_NOT
     return Condition(
         holds=True,
         summary=_reason(source) or "it answers, but wants a token",
@@ -80,7 +80,7 @@ def starting(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether the server says that it is not ready yet."""
     del settings, firing
     if source.state is not State.STARTING:
-        return Condition(holds=False)
+        return HOLDS_NOT
     seconds = source.view.mono - source.history.state_since
     return Condition(
         holds=True,
@@ -104,7 +104,7 @@ def stuck(source: SourceView, settings: Settings, firing: bool) -> Condition:
     if seconds is None:
         return unknown("the server counts nothing that shows progress")
     if seconds < STILL_SECONDS:
-        return Condition(holds=False)
+        return HOLDS_NOT
     limit = _longest_expected(source)
     if seconds < limit:
         return Condition(holds=False, summary=f"no progress for {units.duration(seconds)}")
@@ -131,7 +131,7 @@ def restarted(source: SourceView, settings: Settings, firing: bool) -> Condition
     del settings, firing
     moment = source.history.restarted_mono
     if moment is None or source.view.mono - moment > RESTART_SECONDS:
-        return Condition(holds=False)
+        return HOLDS_NOT
     ago = units.duration(source.view.mono - moment)
     return Condition(
         holds=True,
