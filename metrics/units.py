@@ -96,7 +96,9 @@ _WRITERS: dict[str, Callable[[float], tuple[str, str]]] = {
 
 
 def value(number: float | None, unit: str) -> str:
-    """Write a value in SI base units as a person reads it, its unit behind it: `16.7 ms`, `70.3 GiB`, `96.1 %`."""
+    """Write a value in SI base units as a person reads it, its unit behind it: `16.7 ms`, `70.3 GiB`, `1.2/s`."""
+    if unit == "1/s":
+        return rate(number)
     text, suffix = scaled(number, unit)
     return f"{text} {suffix}".rstrip()
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from insight.report.document import one_line
-from insight.report.findings import ACTIVE, in_order
+from insight.report.findings import active
 from insight.report.words import subject
 from metrics import units
 from metrics.sample import State
@@ -38,9 +38,9 @@ class Exit(IntEnum):
 
 def check(snapshot: Snapshot) -> tuple[list[str], Exit]:
     """Write a Snapshot as one summary line and one line a finding, firing first, and judge it."""
-    active = [risk for risk in in_order(snapshot.risks) if risk.state in ACTIVE]
+    found = active(snapshot)
     status = _status(snapshot)
-    lines = [_summary(snapshot, active, status), *(_finding(snapshot, risk) for risk in active)]
+    lines = [_summary(snapshot, found, status), *(_finding(snapshot, risk) for risk in found)]
     if status is Exit.UNKNOWN:
         lines += [f"UNKNOWN {each.url}: {each.state.value}: {each.reason}" for each in snapshot.targets if each.reason]
         lines += [f"UNKNOWN {each.what}: {each.why}" for each in snapshot.not_visible]
@@ -65,10 +65,10 @@ def _plain(text: str) -> str:
     return one_line(text).replace("|", "¦")
 
 
-def _summary(snapshot: Snapshot, active: list[Risk], status: Exit) -> str:
-    firing = [risk.severity for risk in active if risk.state is RiskState.FIRING]
+def _summary(snapshot: Snapshot, found: list[Risk], status: Exit) -> str:
+    firing = [risk.severity for risk in found if risk.state is RiskState.FIRING]
     counts = [(firing.count(severity), severity.value) for severity in (Severity.CRITICAL, Severity.WARNING)]
-    pending = sum(risk.state is RiskState.PENDING for risk in active)
+    pending = sum(risk.state is RiskState.PENDING for risk in found)
     counted = ", ".join(f"{number} {name}" for number, name in (*counts, (pending, "pending")) if number)
     words = counted or f"nothing fires over {units.duration(snapshot.window_seconds)}"
     if status is Exit.UNKNOWN:

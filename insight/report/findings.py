@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table, columns
-from insight.report.words import effect_text, evidence_cell, known, quantity_name, sentence, subject
+from insight.report.words import effect_text, evidence_cell, known, opening, quantity_name, sentence, subject, titled
 from metrics import units
-from metrics.snapshot import Grade, RiskState, Severity
+from metrics.sample import State
+from metrics.snapshot import Grade, RiskState
 
 if TYPE_CHECKING:
     from metrics.snapshot import Recommendation, Risk, Snapshot
 
-ORDER = (RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING, RiskState.UNKNOWN, RiskState.NOT_OBSERVED)
-"""What is happening, then what cannot be told, then what did not happen."""
-ACTIVE = ORDER[:3]
+ACTIVE = frozenset({RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING})
 GRADES = {
     Grade.A: "measured, before and after or side by side",
     Grade.B: "a fitted model, within the range that was observed",
@@ -25,24 +24,30 @@ MOST_EVENTS = 50
 """The newest that the timeline shows."""
 
 
-def in_order(risks: tuple[Risk, ...]) -> list[Risk]:
-    """Order risks by state, then severity, else as they came."""
-    severities = list(Severity)
-    return sorted(risks, key=lambda risk: (ORDER.index(risk.state), severities.index(risk.severity)))
+def active(snapshot: Snapshot) -> list[Risk]:
+    """Pick the risks that are under way, in the order of the Snapshot: worst first."""
+    return [risk for risk in snapshot.risks if risk.state in ACTIVE]
 
 
 def recommendations(snapshot: Snapshot) -> list[Block]:
     """Say what to do, what it is expected to bring, and why."""
     blocks: list[Block] = [Heading(2, "Optimisation recommendations")]
     if not snapshot.recommendations:
-        return [*blocks, Paragraph("None: no risk that was seen calls for a change.")]
+        return [*blocks, Paragraph(_no_advice(snapshot))]
     for number, each in enumerate(snapshot.recommendations, 1):
-        about = subject(snapshot, each.target)
         blocks += [
-            Heading(3, f"{number}. {each.title}{f' ({about})' if about else ''}"),
+            Heading(3, f"{number}. {titled(each.title, subject(snapshot, each.target))}"),
             Bullets(tuple(_points(snapshot, each))),
         ]
     return blocks
+
+
+def _no_advice(snapshot: Snapshot) -> str:
+    if active(snapshot):
+        return "None beyond the mitigations in the risk table."
+    if any(target.state is State.OK for target in snapshot.targets):
+        return "None: no risk that was seen calls for a change."
+    return "None: no server was seen that advice could be about."
 
 
 def _points(snapshot: Snapshot, recommendation: Recommendation) -> list[str]:
@@ -60,7 +65,7 @@ def _points(snapshot: Snapshot, recommendation: Recommendation) -> list[str]:
 
 
 def risk_table(snapshot: Snapshot) -> list[Block]:
-    """Give every risk its row, what happens first."""
+    """Give every risk its row, worst first."""
     blocks: list[Block] = [Heading(2, "Risk table")]
     if not snapshot.risks:
         return [*blocks, Paragraph("No risk was judged: nothing was seen that a rule could judge.")]
@@ -71,14 +76,13 @@ def risk_table(snapshot: Snapshot) -> list[Block]:
             _state(risk),
             *map(known, (risk.description, risk.mitigation, risk.likelihood, risk.impact)),
         )
-        for risk in in_order(snapshot.risks)
+        for risk in snapshot.risks
     )
     return [*blocks, Table(tuple(map(Column, titles)), rows, prose=True)]
 
 
 def _title(snapshot: Snapshot, risk: Risk) -> str:
-    about = subject(snapshot, risk.target)
-    return f"{risk.title} ({about})" if about else risk.title
+    return titled(risk.title, subject(snapshot, risk.target))
 
 
 def _state(risk: Risk) -> str:
@@ -88,11 +92,11 @@ def _state(risk: Risk) -> str:
 
 def evidence(snapshot: Snapshot) -> list[Block]:
     """Show the numbers behind every risk that fires, is about to, or has just ceased, and what happened when."""
-    active = [risk for risk in in_order(snapshot.risks) if risk.state in ACTIVE]
+    found = active(snapshot)
     blocks: list[Block] = [Heading(2, "Evidence")]
-    if not active:
+    if not found:
         blocks.append(Paragraph("No risk fires, is pending or is resolving."))
-    for risk in active:
+    for risk in found:
         blocks += _findings(snapshot, risk)
     return [*blocks, *_timeline(snapshot)]
 
@@ -101,7 +105,7 @@ def _findings(snapshot: Snapshot, risk: Risk) -> list[Block]:
     since = f"since {risk.since}" if risk.since else "since when is not known"
     lasted = f" ({units.duration(risk.seconds_in_state)})" if risk.seconds_in_state is not None else ""
     soon = f", fires in {units.duration(risk.fires_in_seconds)}" if risk.fires_in_seconds is not None else ""
-    said = f" {sentence(risk.summary)}" if risk.summary else ""
+    said = f" {opening(risk.summary)}" if risk.summary else ""
     blocks: list[Block] = [
         Heading(3, f"{_title(snapshot, risk)}: {_state(risk)}"),
         Paragraph(f"{since[0].upper()}{since[1:]}{lasted}{soon}.{said}"),
@@ -136,7 +140,7 @@ def _timeline(snapshot: Snapshot) -> list[Block]:
                 happened.append((end, "risk", f"{title} is over"))
     blocks: list[Block] = [Heading(3, "Timeline")]
     if not happened:
-        return [*blocks, Paragraph("Nothing happened in the window: no restart, no GPU error, no mark, no risk.")]
+        return [*blocks, Paragraph("No event is known: no restart, no GPU error, no mark, no risk that fired.")]
     # Moments are RFC 3339 in UTC to the second, so their order as text is their order in time.
     happened.sort(key=lambda each: each[0])
     if len(happened) > MOST_EVENTS:

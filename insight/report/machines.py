@@ -13,6 +13,8 @@ from metrics.sample import State
 if TYPE_CHECKING:
     from metrics.snapshot import Gpu, Measure, Snapshot
 
+NOTE = f"util: {QUANTITIES['utilisation'].meaning}. ECC: {QUANTITIES['ecc_uncorrected'].meaning}."
+
 
 def gpus(snapshot: Snapshot) -> list[Block]:
     """Show every GPU on a row, and what is wrong with those that are not ok."""
@@ -22,6 +24,7 @@ def gpus(snapshot: Snapshot) -> list[Block]:
     numbers = columns("GPU", "util", "memory", "power", "SM clock", "temp")
     rows = tuple(_gpu(gpu) for gpu in snapshot.gpus)
     blocks.append(Table((*numbers, Column("clock held down by"), Column("errors")), rows))
+    blocks.append(Paragraph(NOTE))
     troubled = (gpu for gpu in snapshot.gpus if gpu.state is not State.OK)
     return [
         *blocks,
@@ -51,7 +54,7 @@ def _gpu(gpu: Gpu) -> tuple[str, ...]:
 
 
 def _of(now: float | None, limit: float | None, unit: str) -> str:
-    return f"{units.value(now, unit)}\nof {units.value(limit, unit)}"
+    return units.value(now, unit) if limit is None else f"{units.value(now, unit)}\nof {units.value(limit, unit)}"
 
 
 def _throttle(gpu: Gpu) -> str:
@@ -62,7 +65,7 @@ def _throttle(gpu: Gpu) -> str:
 
 
 def _errors(gpu: Gpu) -> str:
-    return ", ".join((*(f"XID {xid}" for xid in gpu.xids), f"ECC {units.count(gpu.ecc_uncorrected)}"))
+    return "\n".join((*(f"XID {xid}" for xid in gpu.xids), f"ECC {units.count(gpu.ecc_uncorrected)}"))
 
 
 def host(snapshot: Snapshot) -> list[Block]:
@@ -89,5 +92,5 @@ def _rows(name: str, measure: Measure) -> list[tuple[str, ...]]:
 def _cells(name: str, measure: Measure) -> tuple[str, ...]:
     """Write a gauge as its three values; all that is known of a counter is its mean rate."""
     if name in QUANTITIES and QUANTITIES[name].kind is Kind.COUNTER:
-        return (units.UNKNOWN, units.rate(measure.rate, measure.unit), units.UNKNOWN, window_cell(measure))
+        return ("", units.rate(measure.rate, measure.unit), "", window_cell(measure))
     return measure_cells(measure)

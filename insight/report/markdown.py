@@ -11,19 +11,26 @@ from insight.report.document import Block, Bullets, Heading, Paragraph, Table, o
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_URL = re.compile(r"(?<![\w`])([A-Za-z][A-Za-z0-9+.-]*://[\w./:@%?&=~+-]*[\w/])")
+"""Addresses become code: nothing makes a link of them, and they can be copied from the source."""
 _MARKUP = re.compile(
-    r"[\\`*\[\]|#$@]"
+    r"[\\`*|#$@]"
+    # Without an unescaped `](`, `][` or `]:` there is neither a link nor a reference nor a footnote, so an interval
+    # such as `[20-40 s]` can stay as it is.
+    r"|\](?=[(\[:])"
     # Underscores within a word mean nothing in CommonMark, and a tilde before a number opens nothing that could be
-    # closed; both are frequent in reports, and `max_num_seqs` and `~33.2 s` are to be read in the source too.
+    # closed; both are frequent in reports.
     r"|(?<![^\W_])_|_(?![^\W_])"
     r"|(?<![\s(])(?<!^)~|~(?!\d)"
     # What GitHub makes a link of without being asked.
     r"|(?<=[A-Za-z]):(?=//)|(?<=www)\.",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"<(?![\d ])")
-_ENTITY = re.compile(r"&(?=[#A-Za-z])")
-_LIST = re.compile(r"^(\d{1,9})(?=[.)])")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_ENTITY = re.compile(r"&(?=#?[A-Za-z0-9]+;)")
+_NUMBERED = re.compile(r"^(\d{1,9})(?=[.)])")
+_LINE_STARTS = frozenset("-+>=[")
+"""Lists, quotes, underlined headings and check boxes begin a line with these."""
 
 
 def markdown(blocks: Iterable[Block]) -> str:
@@ -33,14 +40,19 @@ def markdown(blocks: Iterable[Block]) -> str:
 
 def escape(text: str) -> str:
     """Write a text on one line so that Markdown shows it as it is, wherever it stands within a line."""
-    text = _MARKUP.sub(r"\\\g<0>", one_line(text))
+    parts = _URL.split(one_line(text))
+    return "".join(f"`{part}`" if i % 2 else _escape(part) for i, part in enumerate(parts))
+
+
+def _escape(text: str) -> str:
+    text = _MARKUP.sub(r"\\\g<0>", text)
     return _TAG.sub("&lt;", _ENTITY.sub("&amp;", text))
 
 
 def escape_line(text: str) -> str:
     """Write a text so that Markdown shows it as it is at the beginning of a line, where more is markup."""
-    text = _LIST.sub(r"\1\\", escape(text))
-    return f"\\{text}" if text[:1] in {"-", "+", ">", "=", "~"} and not text.startswith("~~") else text
+    text = _NUMBERED.sub(r"\1\\", escape(text))
+    return f"\\{text}" if text[:1] in _LINE_STARTS else text
 
 
 def _block(block: Block) -> str:

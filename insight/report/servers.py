@@ -19,9 +19,11 @@ from metrics import units
 from metrics.sample import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from metrics.snapshot import Measure, Snapshot, Target
+
+    Cells = tuple[str, ...]
 
 LEVELS = ("requests_running", "requests_waiting", "kv_cache_usage")
 RATES = (
@@ -54,7 +56,7 @@ ALWAYS = frozenset(LEVELS) | {
 }
 """What has its row also where nothing is known of it: a server that does not tell its TTFT is a finding."""
 MOST_PARTS = 6
-"""A counter that the server splits further than this (engines x reasons) is shown without its parts."""
+"""What the server splits further than this (engines x reasons) is shown without its parts."""
 
 
 def called(target: Target) -> str:
@@ -90,18 +92,21 @@ def glance(target: Target) -> str:
 def server(snapshot: Snapshot, target: Target) -> list[Block]:
     """Say what a server is, how it is, and what it measured."""
     version = f" {target.engine_version}" if target.engine_version else ""
-    facts = (
+    facts = [
         f"{'SIMULATED ' if target.simulated else ''}{engine_name(target.engine)}{version}",
         f"model {known(target.model or '')}",
         f"state {target.state.value}",
-        f"up {units.duration(target.uptime_seconds)}",
-        f"last answer {units.duration(target.age_seconds)} before this report",
-    )
+    ]
+    if target.age_seconds is None:
+        facts.append("it never answered")
+    else:
+        facts.append(f"up {units.duration(target.uptime_seconds)}")
+        facts.append(f"last answer {units.duration(target.age_seconds)} before this report")
     blocks: list[Block] = [Heading(3, target.url), Paragraph(sentence(", ".join(facts)))]
     if target.state is not State.OK:
         blocks.append(Paragraph(sentence(state_text(target.state, target.reason)), strong=True))
     if target.quantities:
-        blocks += [_levels(target), _rates(target), _distributions(target)]
+        blocks += [*_levels(target), _rates(target), _distributions(target)]
     unseen = [f"{each.what} ({each.why})" for each in snapshot.not_visible if each.target == target.id]
     return [*blocks, Paragraph(sentence(f"Not seen here: {'; '.join(unseen)}"))] if unseen else blocks
 
@@ -111,34 +116,46 @@ def _shown(target: Target, quantities: Sequence[str]) -> list[tuple[str, Measure
     return [(name, found.get(name)) for name in quantities if name in found or name in ALWAYS]
 
 
-def _levels(target: Target) -> Table:
-    rows = ((quantity_name(name), *measure_cells(measure)) for name, measure in _shown(target, LEVELS))
-    return Table(columns("level", "now", "mean", "max", "window"), tuple(rows))
+def _levels(target: Target) -> list[Block]:
+    rows = _rows(target, LEVELS, measure_cells)
+    table = Table(columns("level", "now", "mean", "max", "window"), rows)
+    found = (target.quantities.get(name) for name in LEVELS)
+    if any(each and each.by and each.mean is None for each in found):
+        return [table, Paragraph("Mean and max are not put together over several engines.")]
+    return [table]
 
 
 def _rates(target: Target) -> Table:
-    rows: list[tuple[str, ...]] = []
-    for name, measure in _shown(target, RATES):
-        rows.append((quantity_name(name), *_rate_cells(measure)))
+    return Table(columns("rate", "per second", "in the window", "window"), _rows(target, RATES, _rate_cells))
+
+
+def _distributions(target: Target) -> Table:
+    rows = tuple(_distribution(name, each) for name, each in _shown(target, DISTRIBUTIONS))
+    return Table(columns("observed", "n", "mean", "p50", "p95", "p99", "window"), rows)
+
+
+def _rows(target: Target, quantities: Sequence[str], cells: Callable[[Measure | None], Cells]) -> tuple[Cells, ...]:
+    """Give every quantity its row, and the parts of it theirs, if these are few."""
+    rows: list[Cells] = []
+    for name, measure in _shown(target, quantities):
+        rows.append((quantity_name(name), *cells(measure)))
         parts = measure.by if measure else {}
         if 1 < len(parts) <= MOST_PARTS:
-            rows += [(f"- {label}", *_rate_cells(part)) for label, part in parts.items()]
-    return Table(columns("rate", "per second", "in the window", "window"), tuple(rows))
+            rows += [(f"- {label}", *cells(part)) for label, part in parts.items()]
+    return tuple(rows)
 
 
-def _rate_cells(measure: Measure | None) -> tuple[str, ...]:
+def _rate_cells(measure: Measure | None) -> Cells:
     if measure is None:
         return (units.UNKNOWN,) * 3
     return (units.rate(measure.rate, measure.unit), units.value(measure.increase, measure.unit), window_cell(measure))
 
 
-def _distributions(target: Target) -> Table:
-    rows = ((quantity_name(name), *_distribution_cells(each)) for name, each in _shown(target, DISTRIBUTIONS))
-    return Table(columns("per request", "n", "mean", "p50", "p95", "p99", "window"), tuple(rows))
-
-
-def _distribution_cells(measure: Measure | None) -> tuple[str, ...]:
+def _distribution(name: str, measure: Measure | None) -> Cells:
     if measure is None:
-        return (units.UNKNOWN,) * 6
-    quantiles = (quantile_cell(each, measure.unit) for each in (measure.p50, measure.p95, measure.p99))
-    return (units.count(measure.count), units.value(measure.mean, measure.unit), *quantiles, window_cell(measure))
+        return (quantity_name(name), *[units.UNKNOWN] * 6)
+    tokens = measure.unit == "tokens"
+    # The word stands once, in the title: six times in a row it would leave no room for the numbers.
+    title, unit = (f"{quantity_name(name)} (tokens)", "1") if tokens else (quantity_name(name), measure.unit)
+    quantiles = (quantile_cell(each, unit) for each in (measure.p50, measure.p95, measure.p99))
+    return (title, units.count(measure.count), units.value(measure.mean, unit), *quantiles, window_cell(measure))

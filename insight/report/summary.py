@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table, columns
 from insight.report.servers import called, glance, server
-from insight.report.words import effect_text, known, measure_cells, quantity_name, sentence
+from insight.report.words import effect_text, known, measure_cells, opening, quantity_name, sentence
 from metrics import units
-from metrics.snapshot import RiskState
+from metrics.snapshot import RiskState, Severity
 
 if TYPE_CHECKING:
     from metrics.snapshot import Measure, Snapshot, Target
 
+ALARMING = frozenset({Severity.CRITICAL, Severity.WARNING})
 MOST_GLANCES = 6
 """Servers that have their line under the verdict; the others follow in the summary."""
 
@@ -43,7 +44,8 @@ def head(snapshot: Snapshot) -> list[Block]:
 def verdict(snapshot: Snapshot) -> list[Block]:
     """Say what is wrong in one sentence, the few numbers that tell how bad it is, and what to do first."""
     severity = snapshot.verdict.severity
-    words = f"{severity.value.upper()}: {snapshot.verdict.text}" if severity else snapshot.verdict.text
+    said = snapshot.verdict.text
+    words = sentence(f"{severity.value.upper()}: {said}") if severity else opening(said)
     targets = worst_first(snapshot)
     items = [sentence(f"{called(target)}: {glance(target)}") for target in targets[:MOST_GLANCES]]
     if len(targets) > MOST_GLANCES:
@@ -51,7 +53,7 @@ def verdict(snapshot: Snapshot) -> list[Block]:
     if snapshot.recommendations:
         first = snapshot.recommendations[0]
         items.append(f"What to do first: {sentence(first.title)} Effect: {sentence(effect_text(first))}")
-    blocks: list[Block] = [Heading(2, "Verdict"), Paragraph(sentence(words), strong=severity is not None)]
+    blocks: list[Block] = [Heading(2, "Verdict"), Paragraph(words, strong=severity in ALARMING)]
     return [*blocks, Bullets(tuple(items))] if items else blocks
 
 

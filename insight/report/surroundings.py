@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from insight.report.document import Block, Column, Heading, Paragraph, Table
-from insight.report.words import engine_name, known, quantity_name, subject
+from insight.report.words import engine_name, known, quantity_name, subject, titled
 from metrics import units
 from metrics.quantity import QUANTITIES
 
@@ -23,8 +23,8 @@ def not_visible(snapshot: Snapshot) -> list[Block]:
         return [heading, Paragraph("Nothing is known to be missing.")]
     rows = []
     for each in snapshot.not_visible:
-        about = subject(snapshot, each.target)
-        rows.append((f"{each.what} ({about})" if about else each.what, known(each.why), known(each.consequence)))
+        title = titled(each.what, subject(snapshot, each.target))
+        rows.append((title, known(each.why), known(each.consequence)))
     return [heading, Table(tuple(map(Column, ("what", "why", "consequence"))), tuple(rows), prose=True)]
 
 
@@ -54,8 +54,9 @@ def _facts(snapshot: Snapshot) -> Iterator[tuple[str, str | None]]:
     for name, value in snapshot.monitor.items():
         yield f"own {name.replace('_', ' ')}", units.count(value)
     driver = snapshot.driver
-    yield "GPU driver", driver.version if driver else None
-    yield "CUDA", driver.cuda_version if driver else None
+    if driver:
+        yield "GPU driver", driver.version or f"{units.UNKNOWN} ({driver.reason or driver.state.value})"
+        yield "CUDA", driver.cuda_version
     models = Counter(gpu.name or "unknown model" for gpu in snapshot.gpus)
     yield "GPUs", ", ".join(f"{units.count(number)} x {name}" for name, number in models.items())
     yield "host", snapshot.host.name if snapshot.host else None

@@ -92,7 +92,7 @@ def _records(table: Table) -> list[str]:
         line = ""
         for column, cell in zip(table.columns[1:], row[1:], strict=True):
             item = f"{column.title}: {one_line(cell)}"
-            if line and 2 + width(line) + 2 + width(item) <= WIDTH:
+            if line and line[-1] not in ".!?" and 4 + width(line) + 2 + width(item) <= WIDTH:
                 line = f"{line}; {item}"
                 continue
             lines += _indented(line, "  ", "    ") if line else []

@@ -27,7 +27,7 @@ _NAMES = {
     "cpu_steal": "CPU stolen by the hypervisor",
     "cpu_iowait": "CPU waiting for disks",
     "cpu_count": "logical CPUs",
-    "load1": "load over 1 min",
+    "load1": "load average (one minute)",
     "oom_kills": "processes killed for want of memory",
     "pressure_cpu": "pressure on CPU (PSI)",
     "pressure_memory": "pressure on memory (PSI)",
@@ -78,6 +78,17 @@ def sentence(text: str) -> str:
     return text if not text or text[-1] in ".!?:" else f"{text}."
 
 
+def opening(text: str) -> str:
+    """Write a text as a sentence of its own: with a capital, unless its first word has a form of its own."""
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    return sentence(text.strip().capitalize()[:1] + text.strip()[1:] if first.isalpha() and first.islower() else text)
+
+
+def titled(title: str, about: str) -> str:
+    """Write a title with what it is about behind it, unless it names that itself."""
+    return f"{title} ({about})" if about and about not in title else title
+
+
 def known(text: str) -> str:
     """Write an empty text as not known."""
     return text.strip() or units.UNKNOWN
@@ -95,7 +106,7 @@ def evidence_cell(evidence: Evidence) -> str:
     """Write the value of a piece of evidence, with its interval where it has one."""
     value = units.value(evidence.value, evidence.unit)
     interval = range_text(evidence.lo, evidence.hi, evidence.unit)
-    return f"{value}\n[{interval}]" if interval else value
+    return f"~{value}\n[{interval}]" if interval else value
 
 
 def measure_cells(measure: Measure | None) -> tuple[str, ...]:

@@ -1,0 +1,400 @@
+"""Four Snapshots that a report must be able to tell: a good day, an overload, a dead server, the first second."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from metrics.histogram import Histogram, Quantile
+from metrics.measure import describe
+from metrics.sample import Event, State
+from metrics.snapshot import (
+    Driver,
+    Effect,
+    Evidence,
+    Gpu,
+    Grade,
+    Host,
+    Measure,
+    NotVisible,
+    Objective,
+    Recommendation,
+    Risk,
+    RiskState,
+    Score,
+    Scorecard,
+    Severity,
+    Snapshot,
+    Target,
+    Tool,
+    Verdict,
+)
+from metrics.units import rfc3339
+
+WALL = 1_790_000_551.0
+URL = "http://127.0.0.1:8000"
+SECONDS = 299.2
+"""The window that was seen; 300 s were asked for."""
+TTFT_BOUNDS = (0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0)
+ITL_BOUNDS = (0.01, 0.025, 0.05, 0.075, 0.1)
+
+
+def observed(bounds: tuple[float, ...], counts: tuple[float, ...], mean: float, unit: str = "s") -> Measure:
+    """What a histogram with these counts makes, by the program's own rules."""
+    return describe(Histogram(bounds, counts, mean * sum(counts)), unit, SECONDS)
+
+
+def counter(increase: float, unit: str = "1", **by: float) -> Measure:
+    parts = {f"reason={reason}": counter(part, unit) for reason, part in by.items()}
+    return Measure(unit, rate=increase / SECONDS, increase=increase, window_seconds=SECONDS, by=parts)
+
+
+def gauge(value: float, mean: float, peak: float, unit: str = "1") -> Measure:
+    return Measure(unit, value=value, mean=mean, max=peak, window_seconds=SECONDS)
+
+
+def target(quantities: dict[str, Measure]) -> Target:
+    return Target(
+        id=URL,
+        url=URL,
+        engine="vllm",
+        engine_version="0.32.0",
+        model="meta-llama/Llama-3.1-70B-Instruct",
+        state=State.OK,
+        reason="",
+        age_seconds=0.4,
+        uptime_seconds=3 * 86_400 + 4 * 3_600,
+        window_seconds=SECONDS,
+        poll_seconds=0.012,
+        simulated=False,
+        quantities=quantities,
+        facts={"engine": "vllm", "max_num_seqs": "8", "enable_prefix_caching": "True"},
+    )
+
+
+def gpu(index: int) -> Gpu:
+    return Gpu(
+        index=index,
+        uuid=f"GPU-{index:08x}",
+        name="NVIDIA H100 80GB HBM3",
+        state=State.OK,
+        reason="",
+        age_seconds=0.6,
+        simulated=False,
+        utilisation=0.96 + index / 400,
+        memory_used_bytes=70.3 * 2**30,
+        memory_total_bytes=79.6 * 2**30,
+        power_watts=508.0 + index,
+        power_limit_watts=700.0,
+        energy_joules=152_000.0,
+        temperature_celsius=58.0 + index,
+        memory_temperature_celsius=70.0,
+        sm_clock_hertz=1.98e9,
+        sm_clock_max_hertz=1.98e9,
+        throttle_reasons=(),
+        throttled_seconds=None,
+        ecc_uncorrected=0.0,
+        xids=(),
+        processes=(),
+    )
+
+
+def host() -> Host:
+    disk = {
+        "mount=/": Measure("bytes", value=180 * 2**30, mean=180 * 2**30, max=180 * 2**30, window_seconds=SECONDS),
+        "mount=/models": Measure("bytes", value=1.4 * 2**40, mean=1.4 * 2**40, max=1.4 * 2**40, window_seconds=SECONDS),
+    }
+    return Host(
+        name="gpu-host-7",
+        state=State.OK,
+        reason="",
+        quantities={
+            "cpu_usage": gauge(0.34, 0.31, 0.52, "ratio"),
+            "load1": gauge(12.3, 11.8, 14.0),
+            "host_memory_used_bytes": gauge(210 * 2**30, 209 * 2**30, 211 * 2**30, "bytes"),
+            "host_memory_total_bytes": gauge(1007 * 2**30, 1007 * 2**30, 1007 * 2**30, "bytes"),
+            "pressure_cpu": gauge(0.004, 0.003, 0.021, "ratio"),
+            "disk_used_bytes": Measure("bytes", by=disk),
+            "network_rx_bytes": counter(3.6e8, "bytes"),
+        },
+        facts={"kernel": "6.8.0", "cpu": "Xeon 8480C"},
+    )
+
+
+def absent(name: str, title: str) -> Risk:
+    return Risk(
+        id=name,
+        title=title,
+        state=RiskState.NOT_OBSERVED,
+        severity=Severity.INFO,
+        likelihood="not observed in 2 h 10 min (at most 1.4/h)",
+        impact="high: every request is slower",
+        description="Not observed in 2 h 10 min.",
+        mitigation="Watch it; nothing to do.",
+        since=None,
+        target=None,
+    )
+
+
+def untold(name: str, title: str, why: str) -> Risk:
+    return replace(
+        absent(name, title),
+        state=RiskState.UNKNOWN,
+        likelihood="unknown",
+        description=f"Cannot be told: {why}.",
+        summary=why,
+    )
+
+
+NO_QUALITY = Score(None, "not measured: no quality file was given (--quality FILE)")
+
+
+def healthy() -> Snapshot:
+    """A vLLM on eight GPUs; all objectives are met and nothing fires."""
+    quantities = {
+        "ttft_seconds": observed(TTFT_BOUNDS, (212, 170, 24, 3, 1, 0, 0, 0, 0, 0, 0), 0.118),
+        "itl_seconds": observed(ITL_BOUNDS, (2_100, 36_400, 1_900, 20, 0, 0), 0.0173),
+        "e2e_seconds": observed((1.0, 2.0, 5.0, 10.0), (40, 260, 100, 10, 0), 1.81),
+        "queue_seconds": observed((0.3, 0.5, 1.0), (408, 2, 0, 0), 0.004),
+        "prompt_tokens": observed((200, 500, 1_000, 2_000), (90, 180, 110, 30, 0), 512.0, "tokens"),
+        "requests_finished": counter(410, length=31, stop=379),
+        "output_tokens_total": counter(40_400, "tokens"),
+        "prompt_tokens_total": counter(210_000, "tokens"),
+        "prompt_tokens_cached": counter(121_000, "tokens"),
+        "preemptions": counter(0),
+        "requests_running": gauge(3, 2.4, 7),
+        "requests_waiting": gauge(0, 0.02, 1),
+        "kv_cache_usage": gauge(0.213, 0.2, 0.31, "ratio"),
+    }
+    return Snapshot(
+        schema_version=1,
+        generated_at=rfc3339(WALL),
+        window_seconds=SECONDS,
+        tool=Tool("chimera-top", "0.1.0"),
+        mode="live",
+        simulated=False,
+        verdict=Verdict(None, "no risk found in 4 min 59 s"),
+        objectives=(
+            Objective("ttft_seconds", 0.95, 2.0, default=True),
+            Objective("itl_seconds", 0.95, 0.05, default=False),
+        ),
+        targets=(target(quantities),),
+        gpus=tuple(map(gpu, range(8))),
+        driver=Driver(State.OK, "", "580.82.07", "13.0", 8, 0.6),
+        host=host(),
+        quality=None,
+        scorecard=Scorecard(
+            throughput=Score(96.4, "135 output tokens/s, no request waited for more than 1 s"),
+            ttft=Score(100.0, "95 % of first tokens came within 2 s", "TTFT p95 <= 2 s"),
+            quality=NO_QUALITY,
+            efficiency=Score(None, "no reference for this model on these GPUs"),
+        ),
+        risks=(
+            absent("model_overloading", "Model overloading"),
+            absent("cache_saturation", "Cache saturation"),
+            untold("quality_regression", "Quality regression", "no quality file was given"),
+        ),
+        recommendations=(),
+        not_visible=(
+            NotVisible("processes of GPU 0", "no permission", "who else uses the GPU cannot be said; run as root"),
+        ),
+        events=(Event(WALL - 200, "mark", "rolled out prompt v2"),),
+        generated_wall=WALL,
+        asked_window_seconds=300.0,
+        monitor={"polls_missed": 0.0, "polls_overrun": 1.0},
+    )
+
+
+def overloaded() -> Snapshot:
+    """The same server with more requests than it can finish, and GPU 1 too hot."""
+    base = healthy()
+    quantities = {
+        **base.targets[0].quantities,
+        "ttft_seconds": observed(TTFT_BOUNDS, (4, 6, 10, 11, 14, 24, 30, 60, 110, 80, 11), 19.4),
+        "itl_seconds": observed(ITL_BOUNDS, (0, 3_100, 24_000, 1_900, 0, 0), 0.0369),
+        "e2e_seconds": observed((1.0, 2.0, 5.0, 10.0, 20.0, 40.0), (0, 2, 14, 60, 120, 110, 54), 26.2),
+        "queue_seconds": observed((0.3, 0.5, 1.0, 5.0, 10.0, 20.0, 40.0), (9, 8, 13, 55, 70, 110, 84, 11), 18.9),
+        "requests_finished": counter(359, length=30, stop=329),
+        "output_tokens_total": counter(29_000, "tokens"),
+        "preemptions": counter(30),
+        "requests_running": gauge(8, 7.9, 8),
+        "requests_waiting": gauge(54, 21.3, 54),
+        "kv_cache_usage": gauge(0.961, 0.81, 0.99, "ratio"),
+    }
+    hot = replace(
+        base.gpus[1],
+        temperature_celsius=87.0,
+        sm_clock_hertz=1.155e9,
+        throttle_reasons=("hw_thermal",),
+        throttled_seconds=41.0,
+        xids=(63,),
+    )
+    overloading = Risk(
+        id="model_overloading",
+        title="Model overloading",
+        state=RiskState.FIRING,
+        severity=Severity.CRITICAL,
+        likelihood="certain (active)",
+        impact="high: every request waits",
+        description="54 requests wait while all 8 slots are in use; 1.2/s finish and 2.1/s arrive.",
+        mitigation="Cap the queue, add a replica, or shed load at the gateway.",
+        since=rfc3339(WALL - 41),
+        target=URL,
+        summary="54 waiting for 41 s",
+        evidence=(
+            Evidence("requests_waiting", 54, "1", 5, 60.0, text="54 waiting"),
+            Evidence("requests_finished", 1.2, "1/s", None, 60.0, text="1.2 finished of 2.1 arriving"),
+            Evidence("ttft_p95", 33.2, "s", 2.0, 60.0, 72, "p95 20-40 s", 20.0, 40.0),
+        ),
+        seconds_in_state=41.0,
+        episodes=((rfc3339(WALL - 3_700), rfc3339(WALL - 3_400)), (rfc3339(WALL - 41), None)),
+    )
+    throttled = Risk(
+        id="thermal_throttle",
+        title="Thermal throttling",
+        state=RiskState.FIRING,
+        severity=Severity.WARNING,
+        likelihood="certain (active)",
+        impact="medium: the other GPUs wait for it",
+        description="GPU 1 runs at 1155 MHz of 1980 MHz for heat.",
+        mitigation="Check fans and airflow.",
+        since=rfc3339(WALL - 41),
+        target="gpu:GPU-00000001",
+        summary="1155 of 1980 MHz",
+        evidence=(Evidence("sm_clock_hertz", 1.155e9, "Hz", 1.782e9, 41.0),),
+        seconds_in_state=41.0,
+    )
+    saturating = Risk(
+        id="cache_saturation",
+        title="Cache saturation",
+        state=RiskState.PENDING,
+        severity=Severity.WARNING,
+        likelihood="possible (pending)",
+        impact="high: running requests are pushed back and begin again",
+        description="The KV cache is 96.1 % full and requests were preempted.",
+        mitigation="Lower --max-num-seqs or raise --gpu-memory-utilization.",
+        since=rfc3339(WALL - 40),
+        target=URL,
+        summary="96.1 % for 40 s",
+        evidence=(Evidence("kv_cache_usage", 0.961, "ratio", 0.95, 40.0),),
+        seconds_in_state=40.0,
+        fires_in_seconds=20.0,
+    )
+    return replace(
+        base,
+        verdict=Verdict(Severity.CRITICAL, "model overloading: 54 waiting for 41 s (+1 more)"),
+        targets=(target(quantities),),
+        gpus=(base.gpus[0], hot),
+        driver=Driver(State.OK, "", "580.82.07", "13.0", 2, 0.6),
+        scorecard=Scorecard(
+            throughput=Score(51.0, "97 of 190 output tokens/s that this server did before"),
+            ttft=Score(12.3, "12.3 % of first tokens came within 2 s", "TTFT p95 <= 2 s"),
+            quality=NO_QUALITY,
+            efficiency=Score(74.0, "74 % of the output tokens per joule at full batches"),
+        ),
+        risks=(overloading, throttled, saturating, base.risks[2], absent("stuck_server", "Stuck server")),
+        recommendations=(
+            Recommendation(
+                id="cap_queue",
+                title="Cap the queue at 9 requests, or add one replica",
+                actions=("Refuse at the gateway from 9 waiting on", "Or start a second replica behind a balancer"),
+                effect=Effect("ttft_p95", 33.2, 0.5, 0.7, 1.1, "s", "model", Grade.B, ("arrivals stay at 2.1/s",)),
+                because=("2.1/s arrive and 1.2/s finish",),
+                risks=("model_overloading",),
+                target=URL,
+            ),
+            Recommendation(
+                id="cool",
+                title="Cool GPU 1",
+                actions=("Check fans and airflow",),
+                effect=None,
+                because=("the step time of this model was never seen at full clocks in this window",),
+                risks=("thermal_throttle",),
+                target="gpu:GPU-00000001",
+            ),
+        ),
+        events=(*base.events, Event(WALL - 41, "xid", "GPU 1: XID 63", 63)),
+    )
+
+
+def server_down() -> Snapshot:
+    """A server that refuses connections, on a host without a GPU."""
+    base = healthy()
+    reason = "connection refused at 127.0.0.1:8000: nothing listens there; start the server or name its address"
+    down = replace(
+        target({}),
+        engine=None,
+        engine_version=None,
+        model=None,
+        state=State.DOWN,
+        reason=reason,
+        age_seconds=None,
+        uptime_seconds=None,
+        window_seconds=None,
+        poll_seconds=0.001,
+        facts={},
+    )
+    unreachable = Risk(
+        id="server_unreachable",
+        title="Server unreachable",
+        state=RiskState.FIRING,
+        severity=Severity.CRITICAL,
+        likelihood="certain (active)",
+        impact="high: no request is served",
+        description=f"3 polls failed: {reason}.",
+        mitigation="See the server's log; restart it.",
+        since=rfc3339(WALL - 12),
+        target=URL,
+        summary="silent for 12 s: connection refused",
+        evidence=(Evidence("polls_failed", 3, "1", 3, text="3 failed polls"),),
+        seconds_in_state=12.0,
+        episodes=((rfc3339(WALL - 12), None),),
+    )
+    none = Score(None, "not measured: no server answered")
+    return replace(
+        base,
+        verdict=Verdict(Severity.CRITICAL, "server unreachable: silent for 12 s: connection refused"),
+        targets=(down,),
+        gpus=(),
+        driver=Driver(
+            State.DOWN, "libnvidia-ml.so.1 is not there: no NVIDIA driver is installed", None, None, None, None
+        ),
+        scorecard=Scorecard(none, none, NO_QUALITY, none),
+        risks=(unreachable, untold("model_overloading", "Model overloading", "the server does not answer")),
+        not_visible=(
+            NotVisible("metrics", "connection refused", "nothing can be said of its requests", URL),
+            NotVisible("GPUs", "no NVIDIA driver is installed", "heat, memory and errors cannot be said"),
+        ),
+        events=(),
+    )
+
+
+def nothing_yet() -> Snapshot:
+    """The first second of a replay of the simulator: one server that has not answered, no window."""
+    base = server_down()
+    none = Score(None, "not measured yet")
+    return replace(
+        base,
+        window_seconds=None,
+        mode="replay",
+        simulated=True,
+        verdict=Verdict(None, f"waiting for the first answer of {URL}"),
+        objectives=(),
+        targets=(replace(base.targets[0], state=State.STARTING, reason="it answers 503: not ready", simulated=True),),
+        driver=None,
+        host=None,
+        scorecard=Scorecard(none, none, none, none),
+        risks=(),
+        recommendations=(),
+        not_visible=(),
+        events=(),
+        monitor={},
+    )
+
+
+SNAPSHOTS = {
+    "healthy": healthy,
+    "overloaded": overloaded,
+    "server_down": server_down,
+    "nothing_yet": nothing_yet,
+}
+OPEN_ENDED = Quantile(None, 160.0, None)

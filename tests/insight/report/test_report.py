@@ -1,0 +1,237 @@
+"""The whole report: what it says, in what order, and that no number in it came from anywhere but the Snapshot."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from markdown_it import MarkdownIt
+from msgspec.structs import replace
+
+from insight.report import FORMATS, render
+from insight.report.outline import outline
+from metrics import units
+from metrics.histogram import Quantile
+from metrics.snapshot import Effect, Evidence, Snapshot
+from tests.insight.report import canned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOLDENS = Path(__file__).parent / "goldens"
+BASE_UNITS = ("s", "ratio", "bytes", "bytes/s", "Hz", "celsius", "W", "J", "1", "1/s", "tokens")
+UNIT = r"(?:[µm]?s|min|[hd]|%|[KMGT]iB(?:/s)?|[kMG]|k?J|[BW]|MHz|°C|tokens(?:/s)?|/s)(?![\w/])"
+NUMBER = re.compile(rf"\d[\d.]*(?: ?{UNIT}|(?:-\d[\d.]*)? {UNIT})")
+SECTIONS = (
+    "Verdict",
+    "Executive summary of model performance",
+    "Optimisation recommendations",
+    "Risk table",
+    "Evidence",
+    "What was not visible",
+    "Environment",
+)
+
+
+@pytest.mark.parametrize("format", ["md", "text"])
+@pytest.mark.parametrize("name", canned.SNAPSHOTS)
+def test_goldens(name: str, format: str) -> None:  # noqa: A002 - as in `render`
+    """A report is, to the letter, the one that was read and found good; UPDATE_GOLDENS=1 writes it anew."""
+    written = render(canned.SNAPSHOTS[name](), format)
+    golden = GOLDENS / f"{name}.{'txt' if format == 'text' else format}"
+    if os.environ.get("UPDATE_GOLDENS"):
+        golden.write_bytes(written)
+    assert written.decode() == golden.read_text(encoding="utf-8")
+
+
+def test_formats() -> None:
+    """The formats are named in one place, and any other is refused in one line that names them."""
+    assert set(FORMATS) == {"md", "json", "text"}
+    with pytest.raises(ValueError, match="no report format 'pdf': choose one of md, text, json"):
+        render(canned.healthy(), "pdf")
+
+
+@pytest.mark.parametrize("name", canned.SNAPSHOTS)
+def test_sections(name: str) -> None:
+    """Every section is there, in the order in which it is needed, also where there is nothing to say."""
+    written = render(canned.SNAPSHOTS[name](), "md").decode()
+    assert tuple(re.findall(r"^## (.*)$", written, re.MULTILINE)) == SECTIONS
+    plain = render(canned.SNAPSHOTS[name](), "text").decode()
+    assert tuple(re.findall(r"^(.*)\n-+$", plain, re.MULTILINE))[:1] == SECTIONS[:1]
+
+
+def test_first_lines() -> None:
+    """The first lines of the plain text are the verdict, the most important numbers and what to do."""
+    begin = " ".join(render(canned.overloaded(), "text").decode().splitlines()[:14])
+    for needed in ("CRITICAL: model overloading", "TTFT p95 ~38.2 s", "requests waiting 54", "What to do first: Cap"):
+        assert needed in begin
+
+
+def test_made_up_is_said_loudly() -> None:
+    """What is simulated or replayed says so above everything else."""
+    lines = render(canned.nothing_yet(), "text").decode().splitlines()
+    assert lines[3].startswith("!! SIMULATED")
+    assert lines[5].startswith("!! REPLAY")
+    assert "SIMULATED" not in render(canned.healthy(), "text").decode()
+    assert "REPLAY" not in render(canned.healthy(), "text").decode()
+
+
+def cells(snapshot: Snapshot, first: str) -> list[list[str]]:
+    """The rows of the table whose first column is called `first`, as a Markdown parser sees them."""
+    rows: list[list[str]] = []
+    for token in MarkdownIt("gfm-like").parse(render(snapshot, "md").decode()):
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type == "inline" and rows:
+            rows[-1].append("".join(each.content for each in token.children or []))
+    begin = next(i for i, row in enumerate(rows) if row[0] == first)
+    return [row[: len(rows[begin])] for row in rows[begin + 1 :]]
+
+
+def test_every_risk_has_its_row() -> None:
+    """The risk table has a row for each risk, in the order of the Snapshot, with every column filled."""
+    snapshot = canned.overloaded()
+    rows = cells(snapshot, "risk")[: len(snapshot.risks)]
+    for row, risk in zip(rows, snapshot.risks, strict=True):
+        assert row[0].startswith(risk.title)
+        assert row[2:] == [risk.description, risk.mitigation, risk.likelihood, risk.impact]
+    assert [row[1] for row in rows] == [
+        *("firing, critical", "firing, warning", "pending, warning", "unknown", "not observed")
+    ]
+
+
+def test_unknown_is_no_zero() -> None:
+    """What a server does not tell has its row with dashes, and the reason stands below it."""
+    snapshot = canned.healthy()
+    one = snapshot.targets[0]
+    quantities = {name: each for name, each in one.quantities.items() if name not in {"ttft_seconds", "kv_cache_usage"}}
+    snapshot = replace(
+        canned.healthy(),
+        targets=(replace(one, quantities=quantities),),
+        not_visible=(replace(snapshot.not_visible[0], what="TTFT", why="not in this version", target=one.id),),
+    )
+    assert cells(snapshot, "observed")[0] == ["TTFT", *"——————"]
+    assert cells(snapshot, "level")[2] == ["KV cache in use", *"————"]
+    assert "Not seen here: TTFT (not in this version)." in render(snapshot, "text").decode()
+
+
+def test_worst_server_first() -> None:
+    """Of many servers those with a firing risk come first, and only a few have a line under the verdict."""
+    snapshot = canned.overloaded()
+    fine = [replace(snapshot.targets[0], id=f"http://10.0.0.{i}", url=f"http://10.0.0.{i}") for i in range(9)]
+    written = render(replace(snapshot, targets=(*fine, snapshot.targets[0])), "text").decode()
+    glances = re.findall(r"^\* (.*)", written.split("Executive summary")[0], re.MULTILINE)
+    assert glances[0].startswith(canned.URL)
+    assert len(glances) == 8
+    assert "4 more servers stand in the summary." in glances
+    assert len(re.findall(r"^-- http://\S*$", written, re.MULTILINE)) == 10
+
+
+def test_parts_are_shown_and_not_too_many() -> None:
+    """A counter is shown with its parts where they are few; what is not put together over engines says so."""
+    one = canned.healthy().targets[0]
+    engines = {f"engine={i}": canned.gauge(1, 1, 2) for i in range(2)}
+    many = {f"reason=r{i}": canned.counter(1) for i in range(7)}
+    quantities = {
+        **one.quantities,
+        "requests_running": replace(canned.gauge(2, 0, 0), mean=None, max=None, by=engines),
+        "requests_finished": replace(one.quantities["requests_finished"], by=many),
+    }
+    written = render(replace(canned.healthy(), targets=(replace(one, quantities=quantities),)), "text").decode()
+    assert "- engine=1" in written
+    assert "Mean and max are not put together over several engines." in written
+    assert "reason=r" not in written
+
+
+def test_probe_is_told_from_server() -> None:
+    """What a client of ours measured says so on its row."""
+    one = canned.healthy().targets[0]
+    quantities = {**one.quantities, "ttft_seconds": replace(one.quantities["ttft_seconds"], source="probe")}
+    snapshot = replace(canned.healthy(), targets=(replace(one, quantities=quantities),))
+    assert cells(snapshot, "observed")[0][-1] == "4 min 59 s (probe)"
+
+
+def floats(node: Any) -> Iterator[Any]:
+    """Every number in a Snapshot, and every quantile and interval as a whole."""
+    if isinstance(node, msgspec.Struct):
+        if isinstance(node, Quantile):
+            yield node
+        if isinstance(node, Evidence | Effect):
+            yield Quantile(None, node.lo or 0.0, node.hi)
+        yield from floats(list(msgspec.structs.asdict(node).values()))
+    elif isinstance(node, dict):
+        yield from floats(list(node.values()))
+    elif isinstance(node, list | tuple):
+        for each in node:
+            yield from floats(each)
+    elif isinstance(node, int | float | str):
+        yield node
+
+
+def produced(snapshot: Snapshot) -> set[str]:
+    """Every number with a unit that the formatters can make of what the Snapshot holds, or that its texts hold."""
+    written = []
+    for each in floats(snapshot):
+        if isinstance(each, str):
+            written.append(each)
+        elif isinstance(each, Quantile):
+            written += [f(each, unit) for f in (units.estimate, units.bounds) for unit in BASE_UNITS]
+        else:
+            written += [units.value(each, unit) for unit in BASE_UNITS]
+            written += [units.rate(each, unit) for unit in ("1", "tokens", "bytes", "requests", "output tokens")]
+            written += [units.duration(each), units.value(each / 100, "ratio")]
+    return {found for text in written for found in NUMBER.findall(text)}
+
+
+@pytest.mark.parametrize("format", ["md", "text"])
+@pytest.mark.parametrize("name", canned.SNAPSHOTS)
+def test_no_number_from_nowhere(name: str, format: str) -> None:  # noqa: A002 - as in `render`
+    """Every number with a unit in a report is one that the formatters made of a field of the Snapshot."""
+    snapshot = canned.SNAPSHOTS[name]()
+    found = set(NUMBER.findall(render(snapshot, format).decode()))
+    assert found <= produced(snapshot)
+    assert len(found) > (40 if snapshot.gpus else 0)
+
+
+def infected(snapshot: Snapshot, text: str) -> Snapshot:
+    """Put a text wherever a server, a driver, a host or a file can put one."""
+    free = {
+        *("url", "model", "engine", "engine_version", "reason", "title", "likelihood", "impact", "description"),
+        *("mitigation", "summary", "text", "what", "why", "consequence", "name", "version", "cuda_version", "kind"),
+        *("basis", "objective"),
+    }
+
+    def walk(node: Any, key: str = "") -> Any:
+        if isinstance(node, dict):
+            named = key in {"facts", "by"}
+            return {(f"{name} {text}" if named else name): walk(each, name) for name, each in node.items()}
+        if isinstance(node, list | tuple):
+            return [walk(each, "title" if key in {"actions", "because", "assumptions"} else key) for each in node]
+        return text if isinstance(node, str) and key in free else node
+
+    return msgspec.convert(walk(msgspec.to_builtins(snapshot)), Snapshot)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "a|b", "[x](http://evil.example)", "![x](http://evil.example)", "a\nb\n\n# c", "`c`"],
+)
+def test_hostile_text(text: str) -> None:
+    """Wherever a text comes from outside, it stays text, and the report keeps its shape."""
+    tokens = MarkdownIt("gfm-like").parse(render(infected(canned.overloaded(), text), "md").decode())
+    types = {child.type for token in tokens for child in (token.children or [token])}
+    assert not types & {"html_inline", "html_block", "link_open", "image", "fence", "code_block", "hr"}
+    calm = MarkdownIt("gfm-like").parse(render(infected(canned.overloaded(), "calm"), "md").decode())
+    assert [token.type for token in tokens] == [token.type for token in calm]
+
+
+def test_text_and_markdown_say_the_same() -> None:
+    """Both are written from the same blocks, so the numbers in one are the numbers in the other."""
+    for make in canned.SNAPSHOTS.values():
+        plain, source = (render(make(), each).decode() for each in ("text", "md"))
+        assert set(NUMBER.findall(plain)) == set(NUMBER.findall(source))
+        assert outline(make()) == outline(make())
