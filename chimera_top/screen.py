@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def can_show() -> bool:
-    """Tell whether there is a terminal to show a screen on: keys come from stdin, pictures go to stderr's terminal."""
-    import os  # noqa: PLC0415 imported anyway by now
-
+    """Tell whether there is a terminal to show a screen on: keys come from stdin, frames go to stderr's terminal."""
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"
 
 
@@ -33,15 +33,18 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
     from tui.app import run_screen  # noqa: PLC0415 textual takes 0.17 s
 
     running = _Running(make)
-    return run_screen(
+    code = run_screen(
         running.begin,
         window_seconds=settings.window_seconds,
         set_window=running.set_window,
         export=export,
         ascii=settings.ascii,
         mouse=settings.mouse,
-        waiting_for=waiting_for,
+        waiting=f"waiting for the first answer of {waiting_for}",
     )
+    if running.failure is not None:
+        raise running.failure
+    return code
 
 
 class _Running:
@@ -53,7 +56,7 @@ class _Running:
         self._window: float | None = None
         self._stopped = threading.Event()
         self._begun = threading.Thread(target=lambda: None)
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
 
     def begin(self, publish: Publish) -> Callable[[], None]:
         """Build and start the session; returns what stops it."""
@@ -62,7 +65,12 @@ class _Running:
         return self.stop
 
     def _start(self, publish: Publish) -> None:
-        session = self._make(publish)
+        try:
+            session = self._make(publish)
+        except Exception as error:  # noqa: BLE001 whatever it is, it is told once the terminal is as it was
+            self.failure = error
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         if self._window is not None:
             session.set_window(self._window)
         self._session = session

@@ -54,7 +54,7 @@ def merge(histograms: list[Histogram]) -> Histogram | None:
     if any(other.bounds != first.bounds for other in histograms[1:]):
         return None
     counts = tuple(map(sum, zip(*(each.counts for each in histograms), strict=True)))
-    return Histogram(first.bounds, counts, math.fsum(each.sum for each in histograms))
+    return Histogram(first.bounds, counts, sum(each.sum for each in histograms))
 
 
 def quantile(histogram: Histogram, q: float) -> Quantile | None:

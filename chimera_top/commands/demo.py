@@ -55,9 +55,7 @@ def run(flags: argparse.Namespace) -> int:
     with running:
         if shown:
             return show(settings, make, waiting_for=f"the simulated server ({flags.scenario})")
-        sys.stderr.write(
-            f"chimera-top: no terminal here: {FALLBACK_SECONDS:.0f} s of the demo, then a report\n"
-        )
+        sys.stderr.write(f"chimera-top: no terminal here: {FALLBACK_SECONDS:.0f} s of the demo, then a report\n")
         return _report(make(ends_after=FALLBACK_SECONDS))
 
 
