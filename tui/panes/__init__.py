@@ -1,0 +1,1 @@
+"""One pure function for each pane: (Snapshot, View, width, height) to rows."""

@@ -1,0 +1,228 @@
+"""Where it hurts below the server: a line for each GPU, those in trouble first when not all fit; and the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from metrics import units
+from metrics.sample import State
+from tui import words
+from tui.plot import Grid, sparkline
+from tui.rows import cells, fit, fit_row, wrap
+from tui.view import alarms, chosen_gpu, ordered_gpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from metrics.snapshot import Gpu, Snapshot
+    from tui.palette import StyleName
+    from tui.rows import Row, Span
+    from tui.view import View
+
+
+class Column(NamedTuple):
+    """One number of a GPU."""
+
+    title: str
+    width: int
+    rank: int
+    """Columns of a low rank stay when there is little room."""
+    quantity: str
+    write: Callable[[Gpu], str]
+
+
+def _memory(gpu: Gpu) -> str:
+    used, total = gpu.memory_used_bytes, gpu.memory_total_bytes
+    if used is None or total is None:
+        return units.value(used, "bytes")
+    number, unit = units.scaled(used, "bytes")
+    whole, whole_unit = units.scaled(total, "bytes")
+    return f"{number}/{whole} {unit}" if unit == whole_unit else f"{number} {unit}/{whole} {whole_unit}"
+
+
+def _power(gpu: Gpu) -> str:
+    if gpu.power_watts is None or gpu.power_limit_watts is None:
+        return units.value(gpu.power_watts, "W")
+    return f"{units.scaled(gpu.power_watts, 'W')[0]}/{units.value(gpu.power_limit_watts, 'W')}"
+
+
+_COLUMNS = (
+    Column("util", 6, 0, "utilisation", lambda gpu: units.value(gpu.utilisation, "ratio")),
+    Column("memory", 13, 3, "memory_used_bytes", _memory),
+    Column("power", 10, 4, "power_watts", _power),
+    Column("clock", 8, 2, "sm_clock_hertz", lambda gpu: units.value(gpu.sm_clock_hertz, "Hz")),
+    Column("temp", 6, 1, "temperature_celsius", lambda gpu: units.value(gpu.temperature_celsius, "celsius")),
+)
+_HISTORY = ("utilisation", "power_watts", "sm_clock_hertz", "temperature_celsius")
+_INDEX = 5
+_NOTE = 22
+
+
+def unseen_reason(snapshot: Snapshot) -> str:
+    """Say in words why there is no GPU to show; empty where GPUs were not asked for."""
+    driver = snapshot.driver
+    if snapshot.gpus or driver is None:
+        return ""
+    if driver.reason:
+        return driver.reason
+    return "the driver reports no GPU" if driver.state is State.OK else f"the driver is {driver.state.value}"
+
+
+def gpu_lines(snapshot: Snapshot, width: int) -> int:
+    """Count the lines below the heading that the pane wants."""
+    if snapshot.gpus:
+        return len(snapshot.gpus)
+    reason = unseen_reason(snapshot)
+    return min(2, len(wrap(f"not visible: {reason}", max(1, width - 6)))) - 1 if reason else 0
+
+
+def gpus(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Show the GPUs, a line each; those that do not fit are summed up in the last line."""
+    if not snapshot.gpus:
+        lines = wrap(f"not visible: {unseen_reason(snapshot)}", max(1, width - 6), height)
+        heads = [" GPU  ", *("      " for _ in lines[1:])]
+        return [fit_row(((head, "bold"), (line, "plain")), width) for head, line in zip(heads, lines, strict=True)]
+    columns = _columns(width)
+    spark = _spark_width(width, columns)
+    rows = [_heading(snapshot, view, columns, spark, width)]
+    room = height - 1
+    shown = list(snapshot.gpus) if len(snapshot.gpus) <= room else ordered_gpus(snapshot)[: max(0, room - 1)]
+    chosen = chosen_gpu(snapshot, view) if view.focus == "gpus" else None
+    order = list(snapshot.gpus).index
+    rows += [
+        _line(snapshot, view, gpu, columns, spark, width, chosen=gpu is chosen) for gpu in sorted(shown, key=order)
+    ]
+    hidden = [gpu for gpu in snapshot.gpus if gpu not in shown]
+    if hidden and room > 0:
+        rows.append(fit_row(((f" + {len(hidden)} more  ", "plain"), (_sum_up(hidden), "dim")), width))
+    return rows[:height]
+
+
+def _columns(width: int) -> list[Column]:
+    left = width - _INDEX - _NOTE + 4
+    kept: list[Column] = []
+    for column in sorted(_COLUMNS, key=lambda column: column.rank):
+        if column.width + 1 <= left:
+            left -= column.width + 1
+            kept.append(column)
+    return [column for column in _COLUMNS if column in kept]
+
+
+def _spark_width(width: int, columns: Sequence[Column]) -> int:
+    """Cells for each of the histories; 0 where there is no room for them."""
+    left = width - _INDEX - sum(column.width + 1 for column in columns) - _NOTE - 6
+    each = left // len(_HISTORY) - 2
+    return min(24, each) if each >= 8 else 0
+
+
+def _heading(snapshot: Snapshot, view: View, columns: Sequence[Column], spark: int, width: int) -> Row:
+    spans: list[Span] = [(f"{' GPU':<{_INDEX}}", "bold")]
+    spans += [(f"{column.title:>{column.width}} ", "dim") for column in columns]
+    if spark and view.charset != "ascii":
+        spans += [(f"  {title:<{spark}}", "dim") for title in ("util", "power", "clock", "temp")]
+    names = sorted({gpu.name for gpu in snapshot.gpus if gpu.name})
+    left = width - sum(cells(text) for text, _ in spans)
+    if names and left > 20:
+        spans.append(("  " + fit(" + ".join(names), left - 3), "dim"))
+    return fit_row(spans, width)
+
+
+def _line(
+    snapshot: Snapshot, view: View, gpu: Gpu, columns: Sequence[Column], spark: int, width: int, *, chosen: bool
+) -> Row:
+    alarm = alarms(snapshot, f"gpu:{gpu.uuid}")
+    stale = gpu.state is not State.OK
+    name = units.UNKNOWN if gpu.index is None else str(gpu.index)
+    spans: list[Span] = [("▸" if chosen else " ", "bold"), (f"{name:<{_INDEX - 1}}", "bold" if chosen else "plain")]
+    for column in columns:
+        text = column.write(gpu)
+        style: StyleName = alarm.get(column.quantity, "plain")
+        if stale or text == units.UNKNOWN:
+            style = "dim"
+        spans += [(fit(text, column.width, ">"), style), (" ", "plain")]
+    if spark and view.charset != "ascii":
+        for quantity in _HISTORY:
+            track = gpu.tracks.get(quantity)
+            top = _top(gpu, quantity)
+            drawn = sparkline(track.values, Grid(track.end, track.step, high=top), spark, view.charset) if track else ""
+            spans += [("  ", "plain"), (fit(drawn, spark), "dim" if stale else alarm.get(quantity, "series1"))]
+    note, look = _note(snapshot, gpu)
+    spans.append((f"  {note}", look))
+    return fit_row(spans, width)
+
+
+def _top(gpu: Gpu, quantity: str) -> float | None:
+    return {
+        "utilisation": 1.0,
+        "power_watts": gpu.power_limit_watts,
+        "sm_clock_hertz": gpu.sm_clock_max_hertz,
+        "temperature_celsius": 100.0,
+    }.get(quantity)
+
+
+def _note(snapshot: Snapshot, gpu: Gpu) -> tuple[str, StyleName]:
+    """Say what is wrong with a GPU, the worst alone; or what holds its clocks down for a good reason."""
+    if gpu.state is State.STALE:
+        return f"{units.duration(gpu.age_seconds)} old: {gpu.reason}", "warning"
+    if gpu.state is not State.OK:
+        return f"{gpu.state.value.upper()}: {gpu.reason}", "critical"
+    if gpu.ecc_uncorrected:
+        return f"ECC: {units.count(gpu.ecc_uncorrected)} uncorrected", "critical"
+    if gpu.throttled_seconds is not None:
+        reason = words.throttles(gpu.throttle_reasons or ()) or "SLOWED"
+        return f"{reason} since {words.clock(snapshot.generated_wall - gpu.throttled_seconds)}", "warning"
+    if gpu.xids:
+        return "XID " + ", ".join(map(str, gpu.xids)), "warning"
+    return words.throttles(gpu.throttle_reasons or ()), "dim"
+
+
+def _sum_up(hidden: Sequence[Gpu]) -> str:
+    bad = sum(1 for gpu in hidden if gpu.state is not State.OK or gpu.throttled_seconds is not None)
+    parts = [f"{bad} in trouble" if bad else "all ok"]
+    for column in _COLUMNS:
+        if column.title in {"util", "clock", "temp"}:
+            values = sorted(
+                (value, column.write(gpu)) for gpu in hidden if (value := getattr(gpu, column.quantity)) is not None
+            )
+            if values:
+                low, high = values[0][1], values[-1][1]
+                parts.append(high if low == high else f"{low.split(' ')[0]}-{high}")
+    return " · ".join(parts)
+
+
+def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Show the host in one line."""
+    del view, height
+    machine = snapshot.host
+    if machine is None:
+        return []
+    alarm = alarms(snapshot, "host")
+    get = machine.quantities
+
+    def number(name: str) -> float | None:
+        return words.latest(get, name)
+
+    cpus = f" of {units.count(number('cpu_count'))}" if number("cpu_count") else ""
+    used, total = number("host_memory_used_bytes"), number("host_memory_total_bytes")
+    memory = f"{units.scaled(used, 'bytes')[0]}/{units.value(total, 'bytes')}"
+    parts: list[tuple[str, str, str]] = [
+        ("cpu_usage", "CPU", units.value(number("cpu_usage"), "ratio") + cpus),
+        ("load1", "load", units.digits(number("load1"))),
+        ("host_memory_used_bytes", "memory", memory if used is not None else units.UNKNOWN),
+        ("swap_used_bytes", "swap", units.value(number("swap_used_bytes"), "bytes")),
+        ("pressure_io", "io wait", units.value(number("pressure_io"), "ratio")),
+        ("pressure_memory", "mem wait", units.value(number("pressure_memory"), "ratio")),
+        ("cpu_steal", "steal", units.value(number("cpu_steal"), "ratio")),
+    ]
+    spans: list[Span] = [(f"{' HOST':<7}", "bold")]
+    left = width - 7
+    for quantity, label, text in parts:
+        size = cells(label) + cells(text) + 4
+        if size - 3 > left:
+            break
+        left -= size
+        style: StyleName = "dim" if text == units.UNKNOWN or machine.state is not State.OK else "plain"
+        spans += [(f"{label} ", "dim"), (text, alarm.get(quantity, style)), ("   ", "plain")]
+    if machine.state is not State.OK and machine.reason:
+        spans.append((machine.reason, "warning"))
+    return [fit_row(spans, width)]

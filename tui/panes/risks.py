@@ -1,0 +1,196 @@
+"""Which risks, what to do, and what could not be seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metrics import units
+from metrics.snapshot import RiskState
+from tui import words
+from tui.rows import cells, crop, fit, fit_row, spread, wrap
+from tui.view import advice_for, chosen_risk, chosen_target, open_risks, severity_style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metrics.snapshot import Evidence, NotVisible, Risk, Snapshot
+    from tui.palette import StyleName
+    from tui.rows import Row
+    from tui.view import View
+
+_STATE = 10
+_INDENT = 11
+_SEPARATOR = " · "
+_TABLE = 132
+"""Widest table: beyond, the eye loses the line."""
+
+
+def risks(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """List the risks, worst first; the chosen one has a mark."""
+    shown = open_risks(snapshot)
+    likelihood, impact = _last_columns(width, shown)
+    head: Row = ((" RISKS ", "bold"), (_tally(snapshot), "dim"))
+    full, width = width, min(width, _TABLE)
+    right = f"{'likelihood':<{likelihood}} {'impact':<{impact}} " if likelihood else ""
+    rows: list[Row] = [spread(head, ((right, "dim"),), width) if right else fit_row(head, width)]
+    if not shown:
+        rows.append(fit_row(((f" {_none(snapshot)}", "dim"),), width))
+        return [fit_row(row, full) for row in rows[:height]]
+    chosen = chosen_risk(snapshot, view)
+    room = height - 1
+    at = next((index for index, risk in enumerate(shown) if risk is chosen), 0)
+    first = max(0, min(at - room // 2, len(shown) - room)) if room > 0 else 0
+    title = _title_width(shown, width)
+    for risk in shown[first : first + room]:
+        mark = "▸" if risk is chosen and view.focus == "risks" else " "
+        rows.append(_line(snapshot, view, risk, mark, title, likelihood, impact, width))
+    return [fit_row(row, full) for row in rows[:height]]
+
+
+def _none(snapshot: Snapshot) -> str:
+    return "no risk found" if any(target.quantities for target in snapshot.targets) else "nothing to judge yet"
+
+
+def _tally(snapshot: Snapshot) -> str:
+    count = {state: sum(1 for risk in snapshot.risks if risk.state is state) for state in RiskState}
+    names = ((RiskState.FIRING, "firing"), (RiskState.PENDING, "pending"), (RiskState.RESOLVING, "resolving"),
+             (RiskState.NOT_OBSERVED, "not observed"), (RiskState.UNKNOWN, "unknown"))  # fmt: skip
+    return " · ".join(f"{count[state]} {name}" for state, name in names if count[state])
+
+
+def _last_columns(width: int, shown: Sequence[Risk]) -> tuple[int, int]:
+    if width < 70:
+        return 0, 0
+    most = 32 if width >= 160 else 20 if width >= 110 else 10
+    return max(10, min(most, max((cells(risk.likelihood) for risk in shown), default=0))), 6
+
+
+def _title_width(shown: Sequence[Risk], width: int) -> int:
+    longest = max((cells(risk.title) for risk in shown), default=0)
+    return max(8, min(longest, width // 3, 34))
+
+
+def _state(risk: Risk) -> tuple[str, StyleName]:
+    if risk.state is RiskState.FIRING:
+        return risk.severity.value.upper(), severity_style(risk.severity)
+    return risk.state.value, "plain" if risk.state is RiskState.PENDING else "dim"
+
+
+def _line(
+    snapshot: Snapshot, view: View, risk: Risk, mark: str, title: int, likelihood: int, impact: int, width: int
+) -> Row:
+    word, style = _state(risk)
+    summary = risk.summary or risk.description
+    target = chosen_target(snapshot, view)
+    if len(snapshot.targets) > 1 and risk.target is not None and target is not None and risk.target != target.id:
+        other = next((each for each in snapshot.targets if each.id == risk.target), None)
+        summary = f"{other.url.split('//')[-1]}: {summary}" if other else summary
+    name: StyleName = "bold" if risk.state is RiskState.FIRING else "plain"
+    left: Row = (
+        (mark, "bold"),
+        (fit(word, _STATE), style),
+        (fit(risk.title, title), name),
+    )
+    rest = width - 1 - _STATE - title - (likelihood + impact + 3 if likelihood else 0) - 2
+    if rest >= 8:
+        left = (*left, ("  ", "plain"), (fit(summary, rest), "plain"))
+    if not likelihood:
+        return fit_row(left, width)
+    right: Row = ((f" {fit(risk.likelihood, likelihood)} {fit(risk.impact, impact)} ", "plain"),)
+    return fit_row((*left, *right), width)
+
+
+def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
+    """Write what to do about the chosen risk, on lines of a width: what, what it brings, how."""
+    risk = chosen_risk(snapshot, view)
+    found = advice_for(snapshot, risk) or snapshot.recommendations
+    if not found:
+        return [crop(risk.mitigation, max(1, width - _INDENT))] if risk is not None and risk.mitigation else []
+    first = found[0]
+    brings = words.effect(first.effect) if first.effect is not None else "; ".join(first.because[:1])
+    return [f"{first.title}: {brings}" if brings else first.title, *first.actions]
+
+
+def advice(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Say what to do, with what it is expected to bring."""
+    lines = advice_lines(snapshot, view, width)
+    return _labelled("advice", lines, "plain", width, height)
+
+
+def _labelled(label: str, lines: Sequence[str], style: StyleName, width: int, height: int) -> list[Row]:
+    heads = [f" {label}", *("" for _ in lines[1:])]
+    return [
+        fit_row(((fit(head, _INDENT), "bold"), (crop(line, max(0, width - _INDENT - 1)), style)), width)
+        for head, line in zip(heads, lines, strict=True)
+    ][:height]
+
+
+def unseen_lines(snapshot: Snapshot, width: int) -> int:
+    """Count the lines that all that could not be seen would take."""
+    return len(wrap(_SEPARATOR.join(map(_short, snapshot.not_visible)), max(1, width - _INDENT - 1)))
+
+
+def unseen(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Name what could not be seen, and why."""
+    del view
+    room = max(1, width - _INDENT - 1)
+    parts = [_short(each) for each in snapshot.not_visible]
+    if height == 1:
+        return _labelled("not seen", [_as_many(parts, room)], "dim", width, height)
+    return _labelled("not seen", wrap(_SEPARATOR.join(parts), room, height), "dim", width, height)
+
+
+def _short(each: NotVisible) -> str:
+    return f"{each.what} ({each.why})" if each.why else each.what
+
+
+def _as_many(parts: Sequence[str], room: int) -> str:
+    """Join as many parts as fit, and count the others."""
+    for many in range(len(parts), 0, -1):
+        more = f" · + {len(parts) - many} more" if many < len(parts) else ""
+        text = " · ".join(parts[:many]) + more
+        if cells(text) <= room or many == 1:
+            return crop(text, room)
+    return ""
+
+
+def evidence_text(one: Evidence) -> str:
+    """Write one number that a finding rests on, its limit, its window and how many observations it comes from."""
+    said = one.text or f"{words.quantity(one.quantity)} {units.value(one.value, one.unit)}"
+    if not one.text and one.threshold is not None:
+        said += f", limit {units.value(one.threshold, one.unit)}"
+    return said
+
+
+def evidence_basis(one: Evidence) -> str:
+    """Write over which window and how many observations a number was taken."""
+    parts = []
+    if one.window_seconds is not None:
+        parts.append(f"over {units.duration(one.window_seconds)}")
+    if one.count is not None:
+        parts.append(f"n = {units.count(one.count)}")
+    return ", ".join(parts)
+
+
+def evidence(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Show what the chosen risk rests on."""
+    risk = chosen_risk(snapshot, view)
+    if risk is None:
+        return []
+    width = min(width, _TABLE)
+    head = spread(((" WHY ", "bold"), (risk.title, "dim")), ((f"since {words.clock_of(risk.since)} ", "dim"),), width)
+    rows = [head]
+    for one in risk.evidence:
+        left = f"{'':<{_INDENT}}{evidence_text(one)}"
+        rows.append(spread(((left, "plain"),), ((f" {evidence_basis(one)} ", "dim"),), width))
+    return rows[:height]
+
+
+def events(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """List what happened, newest first."""
+    del view
+    rows = [fit_row(((" EVENTS", "bold"),), width)]
+    for event in reversed(snapshot.events):
+        what = f" {words.clock(event.wall)}  {event.kind:<9} {event.text}"
+        rows.append(fit_row(((what, "plain"),), width))
+    return rows[:height]

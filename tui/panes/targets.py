@@ -1,0 +1,61 @@
+"""Many servers: a table, those in trouble first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metrics import units
+from metrics.sample import State
+from metrics.snapshot import RiskState
+from tui import words
+from tui.rows import fit, fit_row
+from tui.view import chosen_target, severity_style
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Risk, Snapshot, Target
+    from tui.palette import StyleName
+    from tui.rows import Row
+    from tui.view import View
+
+
+def targets(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Show each server in a line: state, address, model, TTFT, output, running, waiting."""
+    name = max(12, min(30, (width - 60) // 2))
+    head = f"{'':4}{'':<10}{'SERVER':<{name}} {'model':<{name}} {'TTFT p95':>11} {'output':>11} {'run':>5} {'wait':>5}"
+    rows = [fit_row(((head, "dim"),), width)]
+    worst = {each.id: _worst(snapshot, each) for each in snapshot.targets}
+    ranks = [risk for risk in snapshot.risks if risk.state is RiskState.FIRING]
+    numbered = list(enumerate(snapshot.targets, 1))
+    numbered.sort(key=lambda pair: _rank(pair[1], worst[pair[1].id], ranks))
+    chosen = chosen_target(snapshot, view)
+    for number, target in numbered:
+        state, style = _state(target, worst[target.id])
+        get = target.quantities.get
+        run, wait = (units.count(words.latest(target.quantities, f"requests_{x}")) for x in ("running", "waiting"))
+        address = fit(target.url.split("//")[-1], name)
+        text = (
+            f"{address} {fit(target.model or units.UNKNOWN, name)} {words.bounds(get('ttft_seconds'), 'p95'):>11} "
+            f"{words.rate(get('output_tokens_total'), 'tok'):>11} {run:>5} {wait:>5}"
+        )
+        mark = "▸" if target is chosen else " "
+        old: StyleName = "dim" if target.state is not State.OK else "plain"
+        rows.append(fit_row(((f"{mark}{number:<3}", "bold"), (fit(state, 10), style), (text, old)), width))
+    return rows[:height]
+
+
+def _worst(snapshot: Snapshot, target: Target) -> Risk | None:
+    firing = (risk for risk in snapshot.risks if risk.state is RiskState.FIRING and risk.target == target.id)
+    return next(firing, None)
+
+
+def _rank(target: Target, worst: Risk | None, ranks: list[Risk]) -> tuple[bool, int]:
+    at = next((index for index, risk in enumerate(ranks) if risk is worst), len(ranks))
+    return target.state is State.OK, at
+
+
+def _state(target: Target, worst: Risk | None) -> tuple[str, StyleName]:
+    if target.state is not State.OK:
+        return target.state.value.upper(), "critical"
+    if worst is None:
+        return "ok", "good"
+    return worst.severity.value.upper(), severity_style(worst.severity)

@@ -1,0 +1,214 @@
+"""A graph over time as rows: lines, a value axis with 1-2-5 ticks, a time axis, a limit; pure, in any charset."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from metrics.units import digits
+from tui.raster import DOTS, Line, cells_of, column_of, fill, rasterise
+from tui.rows import cells, fit, fit_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tui.palette import StyleName
+    from tui.rows import Charset, Row, Span
+
+
+class Series(NamedTuple):
+    """Numbers on a grid of equal steps, the newest last; None is a gap."""
+
+    values: Sequence[float | None]
+    style: StyleName
+    mark: str = "*"
+    """What it is drawn with in ASCII, where colours do not tell lines apart."""
+
+
+class Threshold(NamedTuple):
+    """A limit, drawn as a dotted line where there is no data."""
+
+    value: float
+    label: str
+    style: StyleName = "warning"
+
+
+class Grid(NamedTuple):
+    """When the values were, and how they are written."""
+
+    end: float
+    """Seconds since the epoch at the end of the last step."""
+    step: float
+    """Seconds from one value to the next."""
+    scale: float = 1.0
+    """What a value is divided by before it is written at its axis: 1e-3 writes seconds as ms."""
+    high: float | None = None
+    """Top of the value axis; None: the smallest multiple of a 1-2-5 step that holds the data."""
+    log: bool = False
+    empty: str = "no data"
+    """What stands in the middle when there is nothing to draw."""
+
+
+class Scale(NamedTuple):
+    """The value axis."""
+
+    low: float
+    high: float
+    step: float
+    log: bool = False
+
+    def dot(self, value: float, dots: int) -> int:
+        """Say at which of `dots`, counted from below, a value stands."""
+        low, high = self.low, self.high
+        if self.log:
+            value, low, high = math.log10(max(value, low)), math.log10(low), math.log10(high)
+        share = min(1.0, max(0.0, (value - low) / (high - low)))
+        return round(share * (dots - 1))
+
+    def ticks(self) -> list[float]:
+        """List the values that are written at the axis."""
+        if self.log:
+            return [10.0**power for power in range(round(math.log10(self.low)), round(math.log10(self.high)) + 1)]
+        return [self.low + self.step * index for index in range(round((self.high - self.low) / self.step) + 1)]
+
+
+GUTTER = 6
+"""Cells left of the plot: a margin, a label of four, the axis."""
+_INTERVALS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800)
+_MOST = 1e15
+_LEAST = 1e-12
+
+
+def nice_step(span: float, most: int) -> float:
+    """Find the smallest 1-2-5 step of which at most `most` cover `span`."""
+    raw = span / max(1, most)
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
+
+
+def choose_scale(series: Sequence[Series], grid: Grid, rows: int, threshold: Threshold | None) -> Scale:
+    """Choose the value axis: from 0, in steps of 1-2-5, with the threshold on it unless that would crush the data."""
+    values = [value for each in series for value in each.values if value is not None and math.isfinite(value)]
+    top = grid.high if grid.high is not None else max(values, default=0.0)
+    if threshold is not None and 0 < threshold.value <= 4 * top:
+        top = max(top, threshold.value)
+    top = min(_MOST, top)
+    if grid.log:
+        smallest = max(_LEAST, min((value for value in values if value > 0), default=grid.scale))
+        low = 10.0 ** math.floor(math.log10(min(smallest, _MOST)))
+        high = 10.0 ** math.ceil(math.log10(max(top, low)) - 1e-9)
+        return Scale(low, max(high, low * 10), 1.0, log=True)
+    if top < _LEAST:
+        top = 1.0 * grid.scale
+    step = nice_step(top, (rows + 1) // 2)
+    return Scale(0.0, step * math.ceil(top / step - 1e-9), step)
+
+
+def axis_label(value: float) -> str:
+    """Write a number for the value axis in at most four characters where that is possible."""
+    for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= factor:
+            return digits(value / (1e3 if suffix == "k" else factor)) + suffix
+    return digits(value)
+
+
+def plot(
+    series: Sequence[Series], grid: Grid, width: int, height: int, charset: Charset, threshold: Threshold | None = None
+) -> list[Row]:
+    """Draw lines over time into exactly `height` rows of `width` cells, axes included; the last series is on top."""
+    if width <= GUTTER + 2 or height < 2:
+        return [fit_row((), width) for _ in range(max(0, height))]
+    rows, inner = height - 1, width - GUTTER
+    across, down = DOTS[charset]
+    scale = choose_scale(series, grid, rows, threshold)
+    dots = rows * down
+    lines = [
+        Line(
+            rasterise(each.values, grid.end, grid.step, inner * across, lambda value: scale.dot(value, dots)),
+            each.style,
+            each.mark,
+        )
+        for each in series
+    ]
+    body = cells_of(lines, inner, rows, charset)
+    labels: dict[int, Span] = {}
+    for tick in reversed(scale.ticks()):
+        labels[rows - 1 - scale.dot(tick, dots) // down] = (axis_label(tick / grid.scale), "dim")
+    if not any(any(line.columns) for line in lines):
+        labels.clear()
+        body[rows // 2] = [(fit(grid.empty.center(inner), inner), "dim")]
+    elif threshold is not None and threshold.value > 0:
+        above = threshold.value > scale.high
+        at = 0 if above else rows - 1 - scale.dot(threshold.value, dots) // down
+        body[at] = _limit_line(body[at], threshold, above=above)
+        if not above:
+            labels[at] = (axis_label(threshold.value / grid.scale), threshold.style)
+    drawn = [_with_gutter(body[y], labels.get(y), width) for y in range(rows)]
+    steps = max((len(each.values) for each in series), default=0)
+    return [*drawn, fit_row((("     └", "dim"), (_time_axis(grid, steps, inner, across), "dim")), width)]
+
+
+def _with_gutter(spans: list[Span], label: Span | None, width: int) -> Row:
+    text, style = label or ("", "dim")
+    if cells(text) > 4:
+        text = ""
+    gutter: Span = (fit(text, 5, ">"), style)
+    return fit_row((gutter, ("┤" if text else "│", "dim"), *spans), width)
+
+
+def _limit_line(spans: Sequence[Span], limit: Threshold, *, above: bool) -> list[Span]:
+    """Put the limit's line and label where the row is blank; data always wins."""
+    text = "".join(each for each, _ in spans)
+    styles: list[StyleName] = [style for each, style in spans for _ in each]
+    label = f" {limit.label}{' ↑' if above else ''} "
+    at = next((at for at in range(len(text) - len(label), -1, -1) if not text[at : at + len(label)].strip()), None)
+    glyphs = [glyph if glyph != " " or above else "┈" for glyph in text]
+    for index, glyph in enumerate(text):
+        if glyph == " ":
+            styles[index] = limit.style
+    if at is not None and len(label) <= len(text):
+        glyphs[at : at + len(label)] = label
+    merged: list[Span] = []
+    for glyph, style in zip(glyphs, styles, strict=True):
+        if merged and merged[-1][1] == style:
+            merged[-1] = (merged[-1][0] + glyph, style)
+        else:
+            merged.append((glyph, style))
+    return merged
+
+
+def _time_axis(grid: Grid, steps: int, inner: int, across: int) -> str:
+    """Draw the time axis: a mark at round local times, the time behind it."""
+    line = ["─"] * inner
+    span = steps * grid.step
+    if span <= 0:
+        return "".join(line)
+    width = span / (inner * across)
+    begin = grid.end - span
+    local = datetime.fromtimestamp(grid.end, UTC).astimezone()
+    offset = local.utcoffset()
+    shift = offset.total_seconds() if offset else 0.0
+    room = 10  # cells from one mark to the next, so that `14:02:30` stands free
+    interval = next((each for each in _INTERVALS if each * inner / span >= room), span)
+    form = "%H:%M:%S" if interval < 60 else "%H:%M" if interval < 86_400 else "%d %b"
+    tick = math.ceil((begin + shift) / interval) * interval - shift
+    while tick <= grid.end:
+        cell = column_of(tick, grid.end, grid.step, width, inner * across) // across
+        label = "┴" + datetime.fromtimestamp(tick, UTC).astimezone(local.tzinfo).strftime(form)
+        if cell >= 0 and cell + len(label) <= inner:
+            line[cell : cell + len(label)] = label
+        tick += interval
+    return "".join(line)
+
+
+def sparkline(values: Sequence[float | None], grid: Grid, width: int, charset: Charset) -> str:
+    """Draw a history as an area one row high; gaps stay blank."""
+    if charset == "ascii" or width <= 0:
+        return " " * max(0, width)
+    across, _ = DOTS[charset]
+    top = grid.high or max((value for value in values if value is not None and math.isfinite(value)), default=0.0)
+    levels = 4 if charset == "braille" else 2
+    scale = Scale(0.0, top if top > 0 else 1.0, 1.0)
+    columns = fill(rasterise(values, grid.end, grid.step, width * across, lambda value: scale.dot(value, levels)))
+    return "".join(text for text, _ in cells_of([Line(columns, "plain", "*")], width, 1, charset)[0])

@@ -1,0 +1,107 @@
+"""What the user looks at: which page, which server, which risk. Everything a frame depends on besides the Snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from metrics.sample import State
+from metrics.snapshot import RiskState, Severity
+from tui.rows import Charset
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Gpu, Recommendation, Risk, Snapshot, Target
+    from tui.palette import StyleName
+
+Page = Literal["overview", "why", "gpu", "numbers", "help"]
+Focus = Literal["risks", "gpus", "numbers"]
+FOCI: tuple[Focus, ...] = ("risks", "gpus", "numbers")
+WINDOWS = (60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
+"""Windows that `+` and `-` step through, seconds."""
+
+
+class View(Struct, frozen=True):
+    """What is on the screen; changed by keys alone."""
+
+    page: Page = "overview"
+    focus: Focus = "risks"
+    target: str | None = None
+    """Id of the chosen server; None: the one in the most trouble."""
+    risk: tuple[str, str | None] | None = None
+    """Id and target of the chosen risk, so that the choice stays on it when the order changes; None: the first."""
+    gpu: str | None = None
+    """UUID of the chosen GPU; None: the first."""
+    scroll: int = 0
+    paused_seconds: float | None = None
+    silent_seconds: float | None = None
+    """How long no snapshot has come, once that is longer than it should be."""
+    message: str = ""
+    """One line in place of the keys: where an export went."""
+    charset: Charset = "braille"
+
+
+_STATES = (RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING)
+
+
+def open_risks(snapshot: Snapshot) -> tuple[Risk, ...]:
+    """List the risks that have something to say, in the order of the snapshot: worst first."""
+    return tuple(risk for risk in snapshot.risks if risk.state in _STATES)
+
+
+def chosen_risk(snapshot: Snapshot, view: View) -> Risk | None:
+    """Find the chosen risk; the worst where none is chosen or the chosen one has gone."""
+    risks = open_risks(snapshot)
+    return next((risk for risk in risks if (risk.id, risk.target) == view.risk), risks[0] if risks else None)
+
+
+def chosen_target(snapshot: Snapshot, view: View) -> Target | None:
+    """Find the chosen server; where none is chosen, the one that the worst risk is about."""
+    targets = {target.id: target for target in snapshot.targets}
+    if view.target in targets:
+        return targets[view.target]
+    worst = next((risk.target for risk in open_risks(snapshot) if risk.target in targets), None)
+    return targets[worst] if worst else next(iter(snapshot.targets), None)
+
+
+def ordered_gpus(snapshot: Snapshot) -> list[Gpu]:
+    """List the GPUs, those in trouble first, otherwise in their own order."""
+    troubled = {risk.target for risk in open_risks(snapshot) if risk.target and risk.target.startswith("gpu:")}
+
+    def fine(gpu: Gpu) -> bool:
+        return gpu.state is State.OK and gpu.throttled_seconds is None and f"gpu:{gpu.uuid}" not in troubled
+
+    return sorted(snapshot.gpus, key=fine)
+
+
+def chosen_gpu(snapshot: Snapshot, view: View) -> Gpu | None:
+    """Find the chosen GPU; the first in trouble where none is chosen."""
+    gpus = ordered_gpus(snapshot)
+    return next((gpu for gpu in gpus if gpu.uuid == view.gpu), gpus[0] if gpus else None)
+
+
+def advice_for(snapshot: Snapshot, risk: Risk | None) -> tuple[Recommendation, ...]:
+    """List what answers this risk; what answers others where nothing does."""
+    if risk is None:
+        return snapshot.recommendations
+    return tuple(
+        each
+        for each in snapshot.recommendations
+        if risk.id in each.risks and (each.target is None or risk.target is None or each.target == risk.target)
+    )
+
+
+def severity_style(severity: Severity) -> StyleName:
+    """Name the style of a severity."""
+    styles: dict[Severity, StyleName] = {Severity.CRITICAL: "critical", Severity.WARNING: "warning"}
+    return styles.get(severity, "plain")
+
+
+def alarms(snapshot: Snapshot, about: str) -> dict[str, StyleName]:
+    """Say on which quantities of a target (its id, `gpu:<uuid>`) a firing risk rests, each with its style."""
+    found: dict[str, StyleName] = {}
+    for risk in reversed(snapshot.risks):  # the worst comes last and wins
+        if risk.state is RiskState.FIRING and risk.target == about:
+            for evidence in risk.evidence:
+                found[evidence.quantity] = severity_style(risk.severity)
+    return found
