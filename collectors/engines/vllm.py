@@ -244,6 +244,7 @@ VLLM = Dialect(
                 "waiting_lora_adapters": "lora_waiting",
             },
         ),
+        Info(name="chimera_simulated", facts={"simulated": "simulated", "scenario": "scenario"}),  # our own simulator
     ),
     absent=(
         Missing(
