@@ -65,7 +65,7 @@ def _throttle(gpu: Gpu) -> str:
 
 
 def _errors(gpu: Gpu) -> str:
-    return "\n".join((*(f"XID {xid}" for xid in gpu.xids), f"ECC {units.count(gpu.ecc_uncorrected)}"))
+    return ",\n".join((*(f"XID {xid}" for xid in gpu.xids), f"ECC {units.count(gpu.ecc_uncorrected)}"))
 
 
 def host(snapshot: Snapshot) -> list[Block]:

@@ -135,12 +135,12 @@ def _distributions(target: Target) -> Table:
 
 
 def _rows(target: Target, quantities: Sequence[str], cells: Callable[[Measure | None], Cells]) -> tuple[Cells, ...]:
-    """Give every quantity its row, and the parts of it theirs, if these are few."""
+    """Give every quantity its row, and those parts of it theirs to which something was added, if these are few."""
     rows: list[Cells] = []
     for name, measure in _shown(target, quantities):
         rows.append((quantity_name(name), *cells(measure)))
-        parts = measure.by if measure else {}
-        if 1 < len(parts) <= MOST_PARTS:
+        parts = {label: part for label, part in measure.by.items() if part.increase != 0} if measure else {}
+        if measure and len(measure.by) > 1 and len(parts) <= MOST_PARTS:
             rows += [(f"- {label}", *cells(part)) for label, part in parts.items()]
     return tuple(rows)
 

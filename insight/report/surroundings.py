@@ -65,7 +65,7 @@ def _facts(snapshot: Snapshot) -> Iterator[tuple[str, str | None]]:
 def _told(snapshot: Snapshot) -> Iterator[tuple[str, str | None]]:
     """Repeat what host and servers tell about themselves in words."""
     if snapshot.host:
-        yield from ((f"host {name}", fact) for name, fact in snapshot.host.facts.items())
+        yield from ((f"host {name}", fact) for name, fact in snapshot.host.facts.items() if name != "name")
     several = len(snapshot.targets) > 1
     for target in snapshot.targets:
         where = f" ({target.url})" if several else ""

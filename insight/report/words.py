@@ -80,8 +80,9 @@ def sentence(text: str) -> str:
 
 def opening(text: str) -> str:
     """Write a text as a sentence of its own: with a capital, unless its first word has a form of its own."""
-    first = text.split(maxsplit=1)[0] if text.strip() else ""
-    return sentence(text.strip().capitalize()[:1] + text.strip()[1:] if first.isalpha() and first.islower() else text)
+    first = text.split(maxsplit=1)[0].rstrip(",;:") if text.strip() else ""
+    text = text.strip()
+    return sentence(f"{text[0].upper()}{text[1:]}" if first.isalpha() and first.islower() else text)
 
 
 def titled(title: str, about: str) -> str:
@@ -134,7 +135,9 @@ def effect_text(recommendation: Recommendation) -> str:
     if effect is None:
         return "not estimated"
     unit = effect.unit
-    expected = units.UNKNOWN if effect.mid is None else f"~{units.value(effect.mid, unit)}"
     interval = range_text(effect.lo, effect.hi, unit)
+    expected = interval or units.UNKNOWN
+    if effect.mid is not None:
+        expected = f"~{units.value(effect.mid, unit)}{f' [{interval}]' if interval else ''}"
     change = f"{quantity_name(effect.quantity)} {units.value(effect.now, unit)} now, {expected} expected"
-    return f"{change}{f' [{interval}]' if interval else ''}, basis {effect.basis}, grade {effect.grade.value}"
+    return f"{change}, basis {effect.basis}, grade {effect.grade.value}"

@@ -156,7 +156,7 @@ def healthy() -> Snapshot:
         "e2e_seconds": observed((1.0, 2.0, 5.0, 10.0), (40, 260, 100, 10, 0), 1.81),
         "queue_seconds": observed((0.3, 0.5, 1.0), (408, 2, 0, 0), 0.004),
         "prompt_tokens": observed((200, 500, 1_000, 2_000), (90, 180, 110, 30, 0), 512.0, "tokens"),
-        "requests_finished": counter(410, length=31, stop=379),
+        "requests_finished": counter(410, abort=0, length=31, stop=379),
         "output_tokens_total": counter(40_400, "tokens"),
         "prompt_tokens_total": counter(210_000, "tokens"),
         "prompt_tokens_cached": counter(121_000, "tokens"),
