@@ -1,0 +1,345 @@
+"""The Snapshot as a whole: what is there, the verdict, the risks, the scores, the advice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from insight.likelihood import again
+from insight.settings import Settings
+from insight.standing import RISK_IDS
+from metrics.histogram import Histogram
+from metrics.sample import Event, Missing, Process, Sample, Source
+from metrics.series import series
+from metrics.snapshot import Grade, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.insight.conftest import Drive
+
+WALL = 1_800_000_000.0
+URL = "http://a"
+
+
+def server(mono: float, url: str = URL, **seen: Any) -> Sample:
+    return Sample(url, Source.SERVER, WALL + mono, mono, **seen)
+
+
+def gpu(mono: float, index: int = 0, joules: float | None = None, **seen: Any) -> Sample:
+    gauges = {
+        "utilisation": 0.9,
+        "power_watts": 500.0,
+        "slowdown_temperature_celsius": 90.0,
+        series("throttle", reason="gpu_idle"): 0.0,
+        series("throttle", reason="sw_power_cap"): 1.0,
+    }
+    return Sample(
+        f"gpu:GPU-{index}",
+        Source.GPU,
+        WALL + mono,
+        mono,
+        gauges=gauges,
+        counters={} if joules is None else {"energy_joules": joules},
+        facts={"index": str(index), "uuid": f"GPU-{index}", "name": "H100"},
+        **seen,
+    )
+
+
+# --- verdict
+
+
+def test_nothing_seen_is_not_all_well(drive: Callable[..., Drive]) -> None:
+    """Before the first answer the verdict waits for it; with nothing to watch it says so."""
+    assert drive().snapshot().verdict.text == "nothing to judge: no server and no GPU is seen"
+    waiting = drive(Settings(targets=(URL,))).snapshot().verdict
+    assert (waiting.severity, waiting.text) == (None, f"waiting for the first answer of {URL}")
+
+
+def test_a_server_that_never_answered_is_waited_for_beside_one_that_did(drive: Callable[..., Drive]) -> None:
+    """With two targets, one of them silent, the verdict is not `no risk found`."""
+    driven = drive(Settings(targets=(URL, "http://b")))
+    driven.poll(0.0, server(0.0))
+    assert driven.snapshot().verdict.text == "waiting for the first answer of http://b"
+
+
+def test_no_risk_is_said_with_the_time_that_was_looked_at(drive: Callable[..., Drive]) -> None:
+    """After 5 s of quiet, `no risk found` speaks of 5 s and not of the window that was asked for."""
+    driven = drive()
+    for mono in range(6):
+        driven.poll(float(mono), server(float(mono), gauges={"requests_waiting": 0.0}))
+    snapshot = driven.snapshot()
+    assert (snapshot.verdict.severity, snapshot.verdict.text) == (None, "no risk found in 5 s")
+    assert (snapshot.window_seconds, snapshot.asked_window_seconds) == (5.0, 300.0)
+
+
+def test_gpus_alone_say_that_no_server_is_watched(drive: Callable[..., Drive]) -> None:
+    """A host whose servers are not known is not called well as a whole."""
+    driven = drive()
+    for mono in range(3):
+        driven.poll(float(mono), gpu(float(mono)))
+    assert driven.snapshot().verdict.text == "no risk found in 2 s, GPUs alone: no server is watched"
+
+
+def test_of_several_servers_the_verdict_names_the_one(drive: Callable[..., Drive]) -> None:
+    """With two servers the sentence begins with the one that it is about."""
+    driven = drive()
+    for mono in range(15):
+        queue = {"requests_waiting": 60.0, "requests_running": 8.0}
+        driven.poll(float(mono), server(float(mono)), server(float(mono), "http://b", gauges=queue))
+    assert driven.snapshot().verdict.text.startswith("http://b: model overloading: 60 waiting for 14 s")
+
+
+# --- risks
+
+
+def test_the_nine_risks_always_have_a_row(drive: Callable[..., Drive]) -> None:
+    """With nothing seen at all, each of the nine is there, unknown, with a reason, and never as a fault."""
+    found = {risk.id: risk for risk in drive().snapshot().risks}
+    for name in RISK_IDS:
+        assert found[name].state.value == "unknown"
+        assert found[name].severity is Severity.INFO
+        assert found[name].summary
+
+
+def test_a_risk_that_was_watched_in_vain_says_for_how_long(drive: Callable[..., Drive]) -> None:
+    """`not observed` comes with the time and the bound that follows from it."""
+    driven = drive()
+    for mono in range(301):
+        driven.poll(float(mono), server(float(mono), gauges={"requests_waiting": 0.0}))
+    risk = driven.risk("model_overloading")
+    assert risk.state.value == "not_observed"
+    assert risk.likelihood == "not observed in 5 min (at most 36/h)"
+
+
+def test_the_likelihood_of_what_came_before_states_horizon_and_count() -> None:
+    """One episode in an hour is 65 % for the next hour; two are 82 %; none is no probability at all."""
+    assert again(1, 3600) == "65 % within 1 h (once in 1 h)"
+    assert again(2, 3600) == "82 % within 1 h (2 times in 1 h)"
+    assert "%" not in again(0, 3600)
+    assert again(1, 10 * 86_400).startswith("13 % within 1 d")
+
+
+def test_risks_are_listed_worst_first(drive: Callable[..., Drive]) -> None:
+    """Firing before pending before the rest, critical before warning; times and episodes are written out."""
+    driven = drive()
+    for mono in range(12):
+        gauges = {
+            "requests_waiting": 60.0 if mono > 0 else 0.0,
+            "requests_running": 8.0,
+            "kv_cache_usage": 0.5 + mono / 25,
+        }
+        driven.poll(float(mono), server(float(mono), gauges=gauges))
+    first, second = driven.snapshot().risks[:2]
+    assert (first.id, first.state.value, first.since) == ("model_overloading", "firing", "2027-01-15T08:00:01Z")
+    assert first.episodes == (("2027-01-15T08:00:01Z", None),)
+    assert (second.id, second.state.value) == ("cache_saturation", "pending")
+
+
+def test_what_fired_when_the_data_went_stays_unknown_and_not_over(drive: Callable[..., Drive]) -> None:
+    """A queue that stood when the server fell silent is neither firing nor resolved, and its row says both halves."""
+    driven = drive()
+    for mono in range(20):
+        driven.poll(float(mono), server(float(mono), gauges={"requests_waiting": 60.0, "requests_running": 8.0}))
+    driven.poll(60.0)
+    risk = driven.risk("model_overloading")
+    assert risk.state.value == "unknown"
+    assert risk.summary.startswith("cannot be told: no answer for 41 s (before: 60 waiting")
+
+
+# --- what is there
+
+
+def test_a_target_carries_facts_uptime_and_quantities(drive: Callable[..., Drive]) -> None:
+    """Engine, version, model and uptime come from what the server tells; what it does not tell is None."""
+    driven = drive(Settings(targets=("http://b", URL)))
+    facts = {"engine": "vllm", "engine_version": "0.32.0", "model": "llama"}
+    for mono in range(3):
+        told = server(float(mono), gauges={"start_time_seconds": WALL - 100.0}, facts=facts, duration=0.01)
+        driven.poll(float(mono), told, server(float(mono), "http://b"))
+    other, target = driven.snapshot().targets
+    assert (target.engine, target.engine_version, target.model) == ("vllm", "0.32.0", "llama")
+    assert target.uptime_seconds == pytest.approx(102.0)
+    assert (target.window_seconds, target.poll_seconds, target.simulated) == (2.0, 0.01, False)
+    assert (other.id, other.engine, other.uptime_seconds) == ("http://b", None, None)
+
+
+def test_a_gpu_tells_its_throttling_energy_and_the_rest(drive: Callable[..., Drive]) -> None:
+    """Reasons that hold are listed; a power cap is no time under heat; energy is that of the window."""
+    driven = drive()
+    for mono in range(3):
+        driven.poll(float(mono), gpu(float(mono), 1, 1000.0 + 500 * mono), gpu(float(mono), 0))
+    first, second = driven.snapshot().gpus
+    assert (first.index, second.index) == (0, 1)
+    assert (first.energy_joules, second.energy_joules) == (None, 1000.0)
+    assert (second.throttle_reasons, second.throttled_seconds) == (("sw_power_cap",), None)
+    assert second.gauges["slowdown_temperature_celsius"] == 90.0
+    assert "utilisation" not in second.gauges
+
+
+def test_processes_that_may_not_be_seen_are_unknown_and_not_none(drive: Callable[..., Drive]) -> None:
+    """An empty list means that nothing runs; a list that could not be read is None."""
+    driven = drive()
+    hidden = gpu(0.0, 1, missing=(Missing("processes", "no permission"),))
+    driven.poll(0.0, gpu(0.0, 0, processes=(Process(1),)), hidden, gpu(0.0, 2))
+    assert [each.processes for each in driven.snapshot().gpus] == [(Process(1),), None, ()]
+
+
+def test_what_could_not_be_seen_is_listed_once(drive: Callable[..., Drive]) -> None:
+    """What all GPUs lack is one entry; what some lack names them; what a server lacks names the server."""
+    driven = drive()
+    everywhere, some = Missing("xid", "no events"), Missing("power_watts", "not supported")
+    for mono in range(2):
+        driven.poll(
+            float(mono),
+            server(float(mono), missing=(Missing("queue_seconds", "not exported"),)),
+            *(gpu(float(mono), index, missing=(everywhere, some) if index else (everywhere,)) for index in range(3)),
+        )
+    found = [(each.what, each.target) for each in driven.snapshot().not_visible]
+    assert sorted(found, key=str) == [("power_watts of GPU 1, 2", None), ("queue_seconds", URL), ("xid", None)]
+
+
+def test_events_of_the_window_come_in_order_and_anything_simulated_marks_the_whole(
+    drive: Callable[..., Drive],
+) -> None:
+    """Events of all sources are sorted by time, those before the window left out; one simulated source is enough."""
+    driven = drive(Settings(window=60.0))
+    early, xid = Event(WALL - 100, "xid", "old", 31), Event(WALL + 1, "xid", "fell off the bus", 79)
+    simulated = Sample(
+        URL, Source.SERVER, WALL, 0.0, facts={"simulated": "true"}, events=(Event(WALL + 2, "mark", "m"),)
+    )
+    driven.poll(2.0, simulated, gpu(0.0, events=(early, xid)))
+    snapshot = driven.snapshot()
+    assert [event.text for event in snapshot.events] == ["fell off the bus", "m"]
+    assert snapshot.simulated
+    assert snapshot.targets[0].simulated
+    assert snapshot.gpus[0].xids == (31, 79)
+
+
+def test_what_the_monitor_missed_is_told(drive: Callable[..., Drive]) -> None:
+    """Polls missed in the window are in `monitor`."""
+    driven = drive()
+    for mono in range(3):
+        counters = {"polls_missed": 4.0 + mono, "polls_overrun": 0.0}
+        driven.poll(float(mono), Sample("monitor", Source.MONITOR, WALL + mono, float(mono), counters=counters))
+    assert driven.snapshot().monitor == {"polls_missed": 2.0, "polls_overrun": 0.0}
+
+
+def test_a_snapshot_can_be_written_as_json(drive: Callable[..., Drive]) -> None:
+    """Everything in it encodes, and no NaN or infinity is among it."""
+    driven = drive()
+    for mono in range(20):
+        queue = {"requests_waiting": 60.0, "requests_running": 8.0}
+        driven.poll(float(mono), server(float(mono), gauges=queue), gpu(float(mono), 0, 500.0 * mono))
+    text = msgspec.json.encode(driven.snapshot())
+    assert b"Infinity" not in text
+    assert msgspec.json.decode(text)["schema_version"] == 1
+
+
+# --- scorecard
+
+
+def served(drive: Drive, waiting: Callable[[int], float], **counters: float) -> Drive:
+    """Run for 20 s with counters that grow by so much a second."""
+    for mono in range(21):
+        told = server(
+            float(mono),
+            gauges={"requests_waiting": waiting(mono)},
+            counters={name: each * mono for name, each in counters.items()},
+            histograms={"ttft_seconds": Histogram((1.0, 2.0, 4.0), (0.0, 3.0 * mono, 0.0, 1.0 * mono), 8.0 * mono)},
+        )
+        drive.poll(float(mono), told, gpu(float(mono), 0, 500.0 * mono))
+    return drive
+
+
+def test_throughput_is_the_share_of_what_was_offered(drive: Callable[..., Drive]) -> None:
+    """20 finished while the queue grew by 60 is a quarter; a queue that shrinks takes nothing away."""
+    growing = served(drive(), lambda mono: 3.0 * mono, requests_finished=1.0).snapshot().scorecard.throughput
+    assert growing.score == pytest.approx(25.0)
+    assert "60 more waiting" in growing.text
+    shrinking = served(drive(), lambda mono: 60.0 - mono, requests_finished=1.0).snapshot().scorecard.throughput
+    assert shrinking.score == pytest.approx(100.0)
+    refused = (
+        served(drive(), lambda _: 0.0, requests_finished=1.0, requests_rejected=1.0).snapshot().scorecard.throughput
+    )
+    assert refused.score == pytest.approx(50.0)
+
+
+def test_there_is_no_throughput_score_where_ends_are_not_counted(drive: Callable[..., Drive]) -> None:
+    """Without a count of finished requests the text carries the tokens, and says what is missing."""
+    score = served(drive(), lambda _: 0.0, output_tokens_total=97.0).snapshot().scorecard.throughput
+    assert score.score is None
+    assert score.text == "97 tokens/s output; requests that end are not counted by this server"
+
+
+def test_ttft_is_the_share_of_requests_within_the_objective(drive: Callable[..., Drive]) -> None:
+    """Three of four within 2 s, where 2 s is a bucket bound: exactly 75 %, with the objective named as a default."""
+    score = served(drive(), lambda _: 0.0).snapshot().scorecard.ttft
+    assert score.score == pytest.approx(75.0)
+    assert (score.text, score.objective) == ("75 % of 80 requests within 2 s", "TTFT p95 within 2 s (default)")
+
+
+def test_efficiency_is_a_number_without_a_score(drive: Callable[..., Drive]) -> None:
+    """Tokens per joule are told; nothing says how many there should be, so there is no score."""
+    score = served(drive(), lambda _: 0.0, output_tokens_total=100.0).snapshot().scorecard.efficiency
+    assert score.score is None
+    assert score.text.startswith("0.2 output tokens/J")
+
+
+def test_quality_is_not_made_up(drive: Callable[..., Drive]) -> None:
+    """Nothing measures quality here, and the scorecard says so."""
+    assert drive().snapshot().scorecard.quality.score is None
+
+
+# --- advice
+
+
+def overloaded(drive: Drive, engine: str, rate: float | None = 2.0) -> Drive:
+    for mono in range(60):
+        counters = {} if rate is None else {"requests_finished": rate * mono}
+        gauges = {"requests_waiting": 60.0, "requests_running": 8.0, "max_running_requests": 8.0}
+        facts = {"engine": engine, "gpu_memory_utilization": "0.9"}
+        drive.poll(float(mono), server(float(mono), gauges=gauges, counters=counters, facts=facts))
+    return drive
+
+
+def test_the_queue_cap_is_bounded_by_what_was_measured(drive: Callable[..., Drive]) -> None:
+    """At 2 finished a second and 2 s allowed, 4 may wait; the effect is a bound with its assumptions."""
+    cap, more = overloaded(drive(), "vllm").snapshot().recommendations
+    assert (cap.id, cap.risks, cap.target) == ("cap_queue", ("model_overloading",), URL)
+    assert any("N = 4: 2/s finished" in line for line in cap.because)
+    assert cap.effect is not None
+    assert (cap.effect.now, cap.effect.mid, cap.effect.hi) == (30.0, None, 2.0)
+    assert (cap.effect.basis, cap.effect.grade) == ("bound", Grade.C)
+    assert cap.actions[0].startswith("--max-num-queued-reqs N")
+    assert "takes a restart" in cap.actions[0]
+    assert more.effect is None
+    assert any(line.startswith("measured: with a queue all the time it finishes 2/s") for line in more.because)
+
+
+def test_advice_speaks_the_flags_of_the_server_at_hand(drive: Callable[..., Drive]) -> None:
+    """llama.cpp is told of -np with its value now, never of vLLM's flags; an unknown server gets no flags at all."""
+    llamacpp = [
+        action for each in overloaded(drive(), "llamacpp").snapshot().recommendations for action in each.actions
+    ]
+    assert any("-np" in action and "now 8" in action for action in llamacpp)
+    assert not any("--max-num" in action for action in llamacpp)
+    unknown = [action for each in overloaded(drive(), "other").snapshot().recommendations for action in each.actions]
+    assert unknown
+    assert not any(action.startswith("-") for action in unknown)
+
+
+def test_no_effect_is_guessed(drive: Callable[..., Drive]) -> None:
+    """Without a count of finished requests no number is given, and the reason is."""
+    for each in overloaded(drive(), "llamacpp", None).snapshot().recommendations:
+        assert each.effect is None
+        assert len(each.because) >= 2
+
+
+def test_nothing_found_recommends_nothing(drive: Callable[..., Drive]) -> None:
+    """A quiet server gets no advice."""
+    driven = drive()
+    driven.poll(0.0, server(0.0))
+    assert driven.snapshot().recommendations == ()
