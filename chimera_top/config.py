@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from chimera_top.duration import seconds
-from chimera_top.exit import UsageError
+from chimera_top.exit import FailureError, UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
 PREFIX = "CHIMERA_TOP_"
@@ -72,6 +73,19 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     values.update(_from_environment(environ))
     values.update({name: flags[name] for name in Settings.__struct_fields__ if flags.get(name) not in (None, [])})
     return _convert(values, "the settings")
+
+
+def prepare(flags: argparse.Namespace) -> Settings:
+    """Put the settings of this process together, and let what goes wrong inside be written where they say."""
+    settings = load(vars(flags), os.environ)
+    if settings.log_file is not None:
+        import logging  # noqa: PLC0415 13 ms that nobody needs who asks for no log
+
+        try:
+            logging.basicConfig(filename=settings.log_file, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        except OSError as error:
+            raise FailureError(f"cannot write the log file {settings.log_file}: {error.strerror}") from None
+    return settings
 
 
 def default_path(environ: Mapping[str, str]) -> Path:

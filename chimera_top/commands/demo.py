@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chimera_top.commands.simulate import scenario
-from chimera_top.config import load
+from chimera_top.config import prepare
 from chimera_top.exit import Exit
 from chimera_top.judge import judge
 from chimera_top.screen import can_show, show
@@ -26,7 +25,7 @@ FALLBACK_SECONDS = 10.0
 
 def run(flags: argparse.Namespace) -> int:
     """Show the screen on a scenario; without a terminal, a report of its first seconds as text."""
-    settings = load(vars(flags), os.environ)
+    settings = prepare(flags)
     simulated = scenario(flags.scenario)
     shown = can_show()
     assessor = judge(settings, "demo", window=None if shown else FALLBACK_SECONDS)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chimera_top.config import load
+from chimera_top.config import prepare
 from chimera_top.screen import can_show, show
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ FALLBACK_FOR = "10s"
 
 def run(flags: argparse.Namespace) -> int:
     """Show the screen."""
-    settings = load(vars(flags), os.environ)
+    settings = prepare(flags)
     if len(settings.targets) == 1 and "://" not in settings.targets[0] and Path(settings.targets[0]).is_file():
         from chimera_top.commands import replay  # noqa: PLC0415 a recording as TARGET is rare
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chimera_top.config import length_of_time, load
+from chimera_top.config import length_of_time, prepare
 from chimera_top.exit import Exit
 from chimera_top.judge import judge
 from chimera_top.recorder import Recorder
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(flags: argparse.Namespace) -> int:
     """Record until the time is up or it is interrupted, which is the ordinary way to end it."""
-    settings = load(vars(flags), os.environ)
+    settings = prepare(flags)
     clock = Clock()
     targets = servers(settings, clock)
     recorder = Recorder(Path(flags.output))

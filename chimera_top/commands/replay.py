@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chimera_top.config import load
+from chimera_top.config import prepare
 from chimera_top.exit import Exit, FailureError, UsageError
 from chimera_top.judge import judge
 from chimera_top.screen import can_show, show
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 def run(flags: argparse.Namespace) -> int:
     """Show the screen on a recording."""
-    settings = load(vars(flags), os.environ)
+    settings = prepare(flags)
     if not 0.01 <= flags.speed <= 1000:
         raise UsageError(f"--speed {flags.speed:g} is out of range: at least 0.01, at most 1000")
     return play(settings, flags.file, flags.speed)

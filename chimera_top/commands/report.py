@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chimera_top.config import load
+from chimera_top.config import prepare
 from chimera_top.exit import Exit, FailureError, UsageError
 from chimera_top.export import write
 from insight.report import render
@@ -23,7 +22,7 @@ DEFAULT_FOR = "60s"
 
 def run(flags: argparse.Namespace) -> int:
     """Write one report."""
-    settings = load(vars(flags), os.environ)
+    settings = prepare(flags)
     check_output(flags.output)
     form = flags.format or ("text" if flags.output is None and sys.stdout.isatty() else "md")
     write(render(seen(settings, flags.replay, flags.for_, DEFAULT_FOR), form), flags.output)
