@@ -64,7 +64,7 @@ def _write(action: Action, target: Target | None) -> str:
     notes: list[str] = []
     if action.now is not None:
         value = _value_in_force(action.now, target)
-        notes.append(f"now {value}" if value else "its value now is not told by this server")
+        notes.append(f"now {value}" if value else "now: not told by the server")
     if action.restart:
         notes.append("takes a restart")
     return f"{action.text} ({'; '.join(notes)})" if notes else action.text
@@ -142,7 +142,7 @@ def _cooling(advice: Advice, risk: Risk, settings: Settings) -> tuple[Effect | N
     return effect, (advice.because,)
 
 
-_EFFECTS = {"cap_queue": _queue_cap, "add_capacity": _capacity, "cool_gpu": _cooling}
+_EFFECTS = {"admission_control": _queue_cap, "scale_out": _capacity, "cool_gpu": _cooling}
 
 
 def _evidence(risk: Risk, quantity: str) -> Evidence | None:

@@ -41,7 +41,7 @@ _NEEDS_STEP_MODEL = "what it brings is not estimated yet: that needs the step ti
 
 ADVICE: tuple[Advice, ...] = (
     Advice(
-        "cap_queue",
+        "admission_control",
         "Cap the queue, so that what is accepted is answered in time",
         "model_overloading",
         {
@@ -55,7 +55,7 @@ ADVICE: tuple[Advice, ...] = (
         "a limit cannot be worked out: this server does not count the requests that end",
     ),
     Advice(
-        "add_capacity",
+        "scale_out",
         "Add capacity: a replica, or more requests at once",
         "model_overloading",
         {
@@ -70,7 +70,7 @@ ADVICE: tuple[Advice, ...] = (
             ),
             ANY: (Action("another replica behind a router that sends to the shortest queue"),),
         },
-        f"{_NEEDS_STEP_MODEL}; two replicas of this server serve at most twice what one does",
+        _NEEDS_STEP_MODEL,
     ),
     Advice(
         "shorten_prefill",
@@ -109,8 +109,8 @@ ADVICE: tuple[Advice, ...] = (
         _NEEDS_STEP_MODEL,
     ),
     Advice(
-        "more_kv_cache",
-        "Give the KV cache more room, or ask less of it",
+        "kv_cache_capacity",
+        "Give the KV cache more room",
         "cache_saturation",
         {
             "vllm": (
@@ -123,11 +123,10 @@ ADVICE: tuple[Advice, ...] = (
                     True,
                 ),
                 Action("--max-model-len lower, if no request needs it", "max_model_len", restart=True),
-                Action("--max-num-seqs lower: fewer preemptions, a longer queue", "?", restart=True),
                 Action("--kv-offloading-size GB: keep what is pushed out in host memory", "?", restart=True),
             ),
             "llamacpp": (
-                Action("-c larger, or -np lower", "max_model_len", restart=True),
+                Action("-c larger", "max_model_len", restart=True),
                 Action(
                     "-ctk q8_0 -ctv q8_0 -fa: fewer bytes a token; check the answers before and after",
                     "?",
@@ -138,7 +137,17 @@ ADVICE: tuple[Advice, ...] = (
         "what it brings is not estimated yet: that needs the step times, and the length of the sequences that run",
     ),
     Advice(
-        "restart_stuck",
+        "lower_max_num_seqs",
+        "Run fewer requests at once: none is thrown out, more wait",
+        "cache_saturation",
+        {
+            "vllm": (Action("--max-num-seqs lower", "?", restart=True),),
+            "llamacpp": (Action("-np lower", "max_running_requests", restart=True),),
+        },
+        "what preemptions cost is not estimated yet: that needs the step times and the length of the sequences",
+    ),
+    Advice(
+        "restart_server",
         "Find out where it hangs, then restart it",
         "stuck_server",
         {

@@ -14,10 +14,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.rules.rule import Condition
+from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from insight.rules.rule import Rule
 
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 MAX_EPISODES = 50
 FLAP_EPISODES = 3
 FLAP_SECONDS = 600.0
@@ -56,6 +58,10 @@ class Life(Struct, frozen=True, eq=False):
     """When the phase began."""
     held: Condition | None = None
     """What the rule said last while the condition held: what there is to say of a finding that is resolving."""
+    severity: Severity = Severity.INFO
+    """The worst that the rule said within the last `keep` seconds in which the condition held."""
+    severe_at: float = 0.0
+    """When the rule last said so."""
     episodes: tuple[Episode, ...] = ()
 
     @property
@@ -78,20 +84,21 @@ def step(life: Life | None, rule: Rule, condition: Condition, now: float) -> Lif
 
 
 def _holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
+    begins = life.phase is Phase.INACTIVE
+    if begins or _RANK[condition.severity] <= _RANK[life.severity] or now - life.severe_at >= rule.keep:
+        life = replace(life, severity=condition.severity, severe_at=now)
+    life = replace(life, condition=condition, held=condition)
     if life.phase is Phase.FIRING:
-        return replace(life, condition=condition, held=condition)
+        return life
     if life.phase is Phase.RESOLVING:
-        return replace(
-            life, condition=condition, held=condition, phase=Phase.FIRING, since=life.episodes[-1].begin, entered=now
-        )
+        return replace(life, phase=Phase.FIRING, since=life.episodes[-1].begin, entered=now)
     since = life.since if life.phase is Phase.PENDING and life.since is not None else now
     if condition.since is not None:
         since = min(since, condition.since)
     if now - since < rule.enter:
-        entered = life.entered if life.phase is Phase.PENDING else now
-        return replace(life, condition=condition, held=condition, phase=Phase.PENDING, since=since, entered=entered)
+        return replace(life, phase=Phase.PENDING, since=since, entered=now if begins else life.entered)
     episodes = (*life.episodes, Episode(since))[-MAX_EPISODES:]
-    return Life(condition, Phase.FIRING, since, now, condition, episodes)
+    return replace(life, phase=Phase.FIRING, since=since, entered=now, episodes=episodes)
 
 
 def _not_holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
@@ -105,7 +112,7 @@ def _not_holding(life: Life, rule: Rule, condition: Condition, now: float) -> Li
         if now - ceased < keep:
             return replace(life, condition=condition)
         episodes = (*life.episodes[:-1], replace(life.episodes[-1], end=ceased))
-        return Life(condition, Phase.INACTIVE, None, now, life.held, episodes)
+        return replace(life, condition=condition, phase=Phase.INACTIVE, since=None, entered=now, episodes=episodes)
     if life.phase is Phase.PENDING:
-        return Life(condition, Phase.INACTIVE, None, now, life.held, life.episodes)
+        return replace(life, condition=condition, phase=Phase.INACTIVE, since=None, entered=now)
     return life if life.condition is condition else replace(life, condition=condition)

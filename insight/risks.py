@@ -63,7 +63,7 @@ def _found(rule: Rule, source: str, life: Life, view: View) -> Risk:
         id=rule.id,
         title=rule.title,
         state=state,
-        severity=said.severity,
+        severity=life.severity,
         likelihood=_likelihood(state, life, view, source),
         impact=rule.impact,
         description=said.description or said.summary,

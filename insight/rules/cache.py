@@ -20,6 +20,8 @@ FULL = 0.90
 """llm-d's public rules warn from here; alone it is good use of memory (SGLang's guide), so it takes a consequence."""
 FULL_TO_LEAVE = 0.85
 OVERFULL = 0.95
+USAGE_SECONDS = 10.0
+"""The usage is a mean over so long: each preemption frees a piece of the cache, which is full again a second later."""
 WINDOW = 60.0
 """Preemptions are counted over so long."""
 
@@ -27,7 +29,7 @@ WINDOW = 60.0
 def saturation(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether the cache is full, and requests wait for it or are pushed out of it."""
     del settings
-    usage = total_gauge(source, "kv_cache_usage")
+    usage = total_gauge(source, "kv_cache_usage", USAGE_SECONDS, source.view.mono)
     if usage is None:
         return unknown("the server does not tell how full its KV cache is")
     limit = FULL_TO_LEAVE if firing else FULL
@@ -72,7 +74,7 @@ SATURATION = Rule(
     title="Cache saturation",
     of=Source.SERVER,
     condition=saturation,
-    enter=10.0,
+    enter=5.0,
     keep=20.0,
     source="90 % and 95 %: llm-d's alerting rules; with a queue or preemptions alone: SGLang's tuning guide",
     impact="high: fewer requests run at once, and preempted ones are worked on twice",

@@ -308,7 +308,7 @@ def overloaded(drive: Drive, engine: str, rate: float | None = 2.0) -> Drive:
 def test_the_queue_cap_is_bounded_by_what_was_measured(drive: Callable[..., Drive]) -> None:
     """At 2 finished a second and 2 s allowed, 4 may wait; the effect is a bound with its assumptions."""
     cap, more = overloaded(drive(), "vllm").snapshot().recommendations
-    assert (cap.id, cap.risks, cap.target) == ("cap_queue", ("model_overloading",), URL)
+    assert (cap.id, cap.risks, cap.target) == ("admission_control", ("model_overloading",), URL)
     assert any("N = 4: 2/s finished" in line for line in cap.because)
     assert cap.effect is not None
     assert (cap.effect.now, cap.effect.mid, cap.effect.hi) == (30.0, None, 2.0)

@@ -135,7 +135,7 @@ def test_the_verdict_names_the_queue_before_the_latency_it_causes(
             assert " waiting for " in snapshot.verdict.text
             assert "TTFT p95 " in snapshot.verdict.text
             ids = [each.id for each in snapshot.recommendations]
-            assert ids[:2] == ["cap_queue", "add_capacity"]
+            assert ids[:2] == ["admission_control", "scale_out"]
             assert "shorten_prefill" not in ids
             assert "ttft_slo" in snapshot.recommendations[0].risks
             return

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from insight.lifecycle import FLAP_EPISODES, FLAP_KEEP, MAX_EPISODES, Life, Phase, step
 from insight.rules.queue import OVERLOADING
 from insight.rules.rule import HOLDS_NOT, Condition, unknown
+from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,3 +125,16 @@ def test_episodes_are_bounded() -> None:
             life = step(life, RULE, HOLDS_NOT, index * 1000.0 + after)
     assert life is not None
     assert len(life.episodes) == MAX_EPISODES
+
+
+def test_a_severity_rises_at_once_and_falls_late() -> None:
+    """A finding that is critical every few seconds stays critical; once it is not for 10 s, it is a warning."""
+    life: Life | None = None
+    severities = []
+    for second in range(40):
+        worse = second in {8, 12, 16}
+        condition = replace(HOLDS, severity=Severity.CRITICAL if worse else Severity.WARNING)
+        life = step(life, RULE, condition, float(second))
+        severities.append(life.severity)
+    changes = [second for second in range(1, 40) if severities[second] is not severities[second - 1]]
+    assert changes == [8, 26]

@@ -182,7 +182,7 @@ def test_only_what_was_stated_or_is_a_default_has_a_row(drive: Callable[[Setting
     ("usage", "waiting", "preempted", "state", "severity"),
     [
         (0.99, 0, 0, "not_observed", Severity.INFO),  # full, and nobody suffers: well used
-        (0.90, 9, 0, "not_observed", Severity.INFO),
+        (0.89, 9, 0, "not_observed", Severity.INFO),
         (0.92, 1, 0, "firing", Severity.WARNING),
         (0.97, 1, 0, "firing", Severity.WARNING),
         (0.97, 0, 1, "firing", Severity.CRITICAL),
