@@ -1,8 +1,4 @@
-"""The View: what may be asked of the Store at one moment. Time comes in; nothing is changed.
-
-A window of T seconds ends at the newest poll that succeeded and begins at the newest poll at or before T seconds before
-now, so differences are divided by the time that really passed between two polls and nothing is extrapolated.
-"""
+"""The View: what may be asked of the Store at one moment. Time comes in; nothing is changed."""
 
 from __future__ import annotations
 
@@ -14,18 +10,15 @@ from msgspec import Struct
 from metrics.histogram import Histogram, merge
 from metrics.sample import Sample, Source, State
 from metrics.series import split_series
-from metrics.store import Table
+from metrics.span import Span, difference, find_span, histogram_difference, known_values
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from metrics.store import History, Store
 
 STALE_POLLS = 3
 """A source is stale after so many intervals without a poll that succeeded."""
-LONGEST_REACH = 1.1
-"""A window may begin this much earlier than asked for, to begin at a poll that succeeded; else it begins later."""
 
 
 class Increase(Struct, frozen=True):
@@ -48,30 +41,6 @@ class GaugeStats(Struct, frozen=True):
     mean: float
     peak: float
     seconds: float
-
-
-class Row(Struct, frozen=True):
-    """One row of one tier."""
-
-    table: Table
-    index: int
-
-    @property
-    def time(self) -> float:
-        """When it was seen, by the monotonic clock."""
-        return self.table.ring.time(self.index)
-
-
-class Span(Struct, frozen=True):
-    """The two polls that bound a window. They may lie in different tiers: the newest is in the finest."""
-
-    first: Row
-    last: Row
-
-    @property
-    def seconds(self) -> float:
-        """Real time between them."""
-        return self.last.time - self.first.time
 
 
 class View:
@@ -159,13 +128,13 @@ class SourceView:
 
     def increase_of(self, names: list[str], window: float, end: float | None = None) -> Increase | None:
         """Tell how much these counter series grew together over the window."""
-        span = self._span(window, end)
-        if span is None:
+        bounds = self._span(window, end)
+        if bounds is None:
             return None
         columns = [self.history.columns.counters[name] for name in names if name in self.history.columns.counters]
-        grown = [_difference(span, column) for column in columns]
+        grown = [difference(bounds, column) for column in columns]
         known = [each for each in grown if each is not None]
-        return Increase(math.fsum(known), span.seconds) if known else None
+        return Increase(math.fsum(known), bounds.seconds) if known else None
 
     def rate(self, quantity: str, window: float, end: float | None = None) -> float | None:
         """Tell the growth of a counter per second of real time."""
@@ -178,11 +147,11 @@ class SourceView:
 
     def histogram_of(self, names: list[str], window: float, end: float | None = None) -> Histogram | None:
         """Collect what these histogram series observed in the window."""
-        span = self._span(window, end)
-        if span is None:
+        bounds = self._span(window, end)
+        if bounds is None:
             return None
         known = self.history.columns.histograms
-        differences = [_histogram_difference(span, *known[name]) for name in names if name in known]
+        differences = [histogram_difference(bounds, *known[name]) for name in names if name in known]
         return merge([each for each in differences if each is not None])
 
     def gauge(self, name: str) -> float | None:
@@ -193,14 +162,14 @@ class SourceView:
     def gauge_over(self, name: str, window: float, end: float | None = None) -> GaugeStats | None:
         """Tell the mean and the peak of one gauge series over the polls of the window."""
         column = self.history.columns.gauges.get(name)
-        span = self._span(window, end)
-        if column is None or span is None:
+        bounds = self._span(window, end)
+        if column is None or bounds is None:
             return None
-        means, peaks = _known(span, column), _known(span, column + 1)
+        means, peaks = known_values(bounds, column), known_values(bounds, column + 1)
         if not means:
             return None
         newest = self.gauge(name) if end is None else None
-        return GaugeStats(means[-1] if newest is None else newest, sum(means) / len(means), max(peaks), span.seconds)
+        return GaugeStats(means[-1] if newest is None else newest, sum(means) / len(means), max(peaks), bounds.seconds)
 
     def gauge_mean_at(self, name: str, seconds: float, end: float) -> float | None:
         """Tell the mean of one gauge series over the `seconds` up to `end`."""
@@ -228,94 +197,12 @@ class SourceView:
 
     def seconds(self, window: float) -> float | None:
         """Tell the real time between the polls at the two ends of the window."""
-        span = self._span(window, None)
-        return None if span is None else span.seconds
+        bounds = self._span(window, None)
+        return None if bounds is None else bounds.seconds
 
     def _names(self, quantity: str) -> list[str]:
         return self.history.columns.by_quantity.get(quantity, [])
 
     def _span(self, window: float, end: float | None) -> Span | None:
-        """Find the two polls that bound a window."""
         stop = self.view.mono if end is None else end
-        start = stop - window
-        last = next((row for table in self.history.tables if (row := _last_ok(table, stop))), None)
-        if last is None:
-            return None
-        first: Row | None = None
-        for table in self.history.tables:
-            row = self._first_of(table, start, last.time)
-            # A coarser tier is worth a look only as far as it reaches back further.
-            if row is not None and (first is None or row.time < first.time - table.step):
-                first = row
-            if len(table.ring) and table.ring.time(0) <= start:
-                break
-        return None if first is None or first.time > last.time else Span(first, last)
-
-    def _first_of(self, table: Table, start: float, last: float) -> Row | None:
-        """Find the row of a tier at which a window begins that ends at `last`.
-
-        It is the last one before the window, however far where the window holds but one poll; or else, after an
-        outage, the first one in it.
-        """
-        ring = table.ring
-        before = _last_ok(table, start)
-        reach = max(STALE_POLLS * max(self.view.interval, table.step), (LONGEST_REACH - 1) * (last - start))
-        if before is not None and before.time >= start - reach:
-            return before
-        after = _seek(ring.last_at(start) + 1, len(ring), 1, lambda row: ring.cell(row, 1) == 1.0)
-        return Row(table, after) if after < len(ring) and (before is None or ring.time(after) < last) else before
-
-
-def _last_ok(table: Table, moment: float) -> Row | None:
-    """Find the last poll at or before a moment that succeeded."""
-    ring = table.ring
-    row = _seek(ring.last_at(moment), -1, -1, lambda row: ring.cell(row, 1) == 1.0)
-    return Row(table, row) if row >= 0 else None
-
-
-def _known(span: Span, column: int) -> list[float]:
-    """List the known numbers of a column over a span: its own tier's rows, and the newest of the finest tier."""
-    ring = span.first.table.ring
-    values = ring.column(column, span.first.index, ring.last_at(span.last.time)) if column < ring.width else []
-    newest = span.last.table.ring
-    if span.last.table is not span.first.table and column < newest.width:
-        values = [*values, newest.cell(span.last.index, column)]
-    return [value for value in values if not math.isnan(value)]
-
-
-def _cells(span: Span, column: int, columns: int) -> tuple[array[float], array[float]] | None:
-    """Read neighbouring cumulative numbers at both ends of a span; None where they are not known at one.
-
-    A series that the last page lacks is read where it was last known.
-    """
-    oldest, newest = span.first.table.ring, span.last.table.ring
-    if max(column + columns - 1, 0) >= min(oldest.width, newest.width):
-        return None
-    begin = oldest.cells(span.first.index, column, columns)
-    last = _seek(span.last.index, -1, -1, lambda row: not math.isnan(newest.cell(row, column)))
-    if math.isnan(begin[0]) or last < 0 or newest.time(last) < span.first.time:
-        return None
-    return begin, newest.cells(last, column, columns)
-
-
-def _difference(span: Span, column: int) -> float | None:
-    ends = _cells(span, column, 1)
-    return None if ends is None else ends[1][0] - ends[0][0]
-
-
-def _histogram_difference(span: Span, column: int, bounds: tuple[float, ...]) -> Histogram | None:
-    ends = _cells(span, column, len(bounds) + 2)
-    if ends is None:
-        return None
-    begin, end = ends
-    counts = [max(0.0, new - old) for new, old in zip(end, begin, strict=True)]
-    return Histogram(bounds, tuple(counts[:-1]), end[-1] - begin[-1])
-
-
-def _seek(row: int, stop: int, step: int, wanted: Callable[[int], bool]) -> int:
-    """Go from `row` by `step` to the first row that is wanted, at most to before `stop`, which stands for none."""
-    while row != stop:
-        if wanted(row):
-            return row
-        row += step
-    return stop
+        return find_span(self.history.tables, stop - window, stop, self.view.interval)
