@@ -129,7 +129,7 @@ def test_risks_are_listed_worst_first(drive: Callable[..., Drive]) -> None:
         gauges = {
             "requests_waiting": 60.0 if mono > 0 else 0.0,
             "requests_running": 8.0,
-            "kv_cache_usage": 0.5 + mono / 25,
+            "kv_cache_usage": 1.0 if mono > 1 else 0.5,
         }
         driven.poll(float(mono), server(float(mono), gauges=gauges))
     first, second = driven.snapshot().risks[:2]
