@@ -343,3 +343,17 @@ def test_nothing_found_recommends_nothing(drive: Callable[..., Drive]) -> None:
     driven = drive()
     driven.poll(0.0, server(0.0))
     assert driven.snapshot().recommendations == ()
+
+
+def test_what_was_over_when_the_data_went_is_over(drive: Callable[..., Drive]) -> None:
+    """A queue that was seen to be gone goes on resolving while the server is silent, and then is history."""
+    driven = drive()
+    for mono in range(22):
+        waiting = 60.0 if mono < 20 else 0.0
+        driven.poll(float(mono), server(float(mono), gauges={"requests_waiting": waiting, "requests_running": 8.0}))
+    driven.poll(30.0)
+    assert driven.states()["model_overloading"] == "resolving"
+    driven.poll(36.0)
+    risk = driven.risk("model_overloading")
+    assert (risk.state.value, len(risk.episodes)) == ("unknown", 1)
+    assert risk.episodes[0][1] is not None

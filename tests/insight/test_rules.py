@@ -300,6 +300,15 @@ def test_time_in_which_nobody_looked_is_no_standstill(drive: Callable[[], Drive]
     assert driven.states()["server_unreachable"] == "firing"
 
 
+def test_a_standstill_counts_up_to_the_last_poll_that_saw_it(drive: Callable[[], Drive]) -> None:
+    """After 29 s of it two polls fail: whether it moved since, nobody saw, so 30 s have not been seen."""
+    driven = drive()
+    frozen(driven, {"engine_steps": 50}, 39)
+    for mono in (40.0, 41.0):
+        driven.poll(mono, server(mono, State.DOWN, "timed out"))
+    assert driven.states()["stuck_server"] == "not_observed"
+
+
 # --- GPUs
 
 
