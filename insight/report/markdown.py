@@ -22,8 +22,8 @@ _MARKUP = re.compile(
     # closed; both are frequent in reports.
     r"|(?<![^\W_])_|_(?![^\W_])"
     r"|(?<![\s(])(?<!^)~|~(?!\d)"
-    # What GitHub makes a link of without being asked.
-    r"|(?<=[A-Za-z]):(?=//)|(?<=www)\.",
+    # What GitHub and other readers make a link of without being asked.
+    r"|(?<=[A-Za-z]):(?=//)|(?<!:)/(?=/)|(?<=www)\.",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")

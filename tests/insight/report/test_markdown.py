@@ -26,7 +26,14 @@ PARSER.linkify.set({"fuzzy_link": False})  # GitHub makes no link of a bare `exa
 
 NASTY = [
     *("<script>alert(1)</script>", "a|b", "[x](http://evil.example)", "![x](http://evil.example/a.png)"),
-    *("http://evil.example/a_b_c?d=e&f", "www.evil.example", "a@b.co", "<a@b.co>", "<http://evil.example>"),
+    *(
+        "http://evil.example/a_b_c?d=e&f",
+        "www.evil.example",
+        "//evil.example",
+        "a@b.co",
+        "<a@b.co>",
+        "<http://evil.example>",
+    ),
     *("&amp;", "&#60;b&#62;", "**b**", "_i_", "__b__", "~~s~~", "~a~ ~5 s~", "`c`", "``c`", "\\|", "\\", "\\\\|"),
     *(
         "# h",
@@ -137,3 +144,9 @@ def test_columns_line_up() -> None:
         "| 漢字 |     1 |",
         "| abc  | 12 ms |",
     ]
+
+
+@pytest.mark.parametrize("text", ["[ ] a", "[x] a", "- a", "+ a", "> a"])
+def test_line_starts_are_escaped(text: str) -> None:
+    """An item that begins like a check box (which the parser above does not know) or like a block has it escaped."""
+    assert markdown([Bullets((text,))]) == f"- \\{text}\n"
