@@ -127,6 +127,11 @@ class ChimeraApp(App[None]):
         """Know the loop, so that a signal handler can ask it; and count the seconds."""
         self.loop = asyncio.get_running_loop()
         self.set_interval(1.0, self._tick)
+        self.app_resume_signal.subscribe(self, self._resumed)
+
+    def _resumed(self, _: App[None]) -> None:
+        """Send every row again after `fg`: the terminal comes back empty, the rows have not changed."""
+        self.screen.refresh(layout=True)
 
     def on_ready(self) -> None:
         """Begin to collect once the skeleton has been painted."""

@@ -11,7 +11,7 @@ from tui.raster import DOTS, Line, cells_of, column_of, fill, rasterise
 from tui.rows import cells, fit, fit_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tui.palette import StyleName
     from tui.rows import Charset, Row, Span
@@ -58,13 +58,17 @@ class Scale(NamedTuple):
     step: float
     log: bool = False
 
-    def dot(self, value: float, dots: int) -> int:
-        """Say at which of `dots`, counted from below, a value stands."""
-        low, high = self.low, self.high
+    def dots(self, dots: int) -> Callable[[float], int]:
+        """Make what says at which of `dots`, counted from below, a value stands; values outside stand at the edge."""
+        low, high, top = self.low, self.high, dots - 1
         if self.log:
-            value, low, high = math.log10(max(value, low)), math.log10(low), math.log10(high)
-        share = min(1.0, max(0.0, (value - low) / (high - low)))
-        return round(share * (dots - 1))
+            bottom = math.log10(low)
+            factor = top / (math.log10(high) - bottom)
+            return lambda value: int((math.log10(min(max(value, low), high)) - bottom) * factor + 0.5)
+        factor = top / (high - low)
+        return lambda value: (
+            0 if value <= low else top if value >= high else int((value - low) * factor + 0.5)  # faster than round
+        )
 
     def ticks(self) -> list[float]:
         """List the values that are written at the axis."""
@@ -122,10 +126,10 @@ def plot(
     rows, inner = height - 1, width - GUTTER
     across, down = DOTS[charset]
     scale = choose_scale(series, grid, rows, threshold)
-    dots = rows * down
+    dot = scale.dots(rows * down)
     lines = [
         Line(
-            rasterise(each.values, grid.end, grid.step, inner * across, lambda value: scale.dot(value, dots)),
+            rasterise(each.values, grid.end, grid.step, inner * across, dot),
             each.style,
             each.mark,
         )
@@ -134,13 +138,13 @@ def plot(
     body = cells_of(lines, inner, rows, charset)
     labels: dict[int, Span] = {}
     for tick in reversed(scale.ticks()):
-        labels[rows - 1 - scale.dot(tick, dots) // down] = (axis_label(tick / grid.scale), "dim")
+        labels[rows - 1 - dot(tick) // down] = (axis_label(tick / grid.scale), "dim")
     if not any(any(line.columns) for line in lines):
         labels.clear()
         body[rows // 2] = [(fit(grid.empty.center(inner), inner), "dim")]
     elif threshold is not None and threshold.value > 0:
         above = threshold.value > scale.high
-        at = 0 if above else rows - 1 - scale.dot(threshold.value, dots) // down
+        at = 0 if above else rows - 1 - dot(threshold.value) // down
         body[at] = _limit_line(body[at], threshold, above=above)
         if not above:
             labels[at] = (axis_label(threshold.value / grid.scale), threshold.style)
@@ -202,13 +206,14 @@ def _time_axis(grid: Grid, steps: int, inner: int, across: int) -> str:
     return "".join(line)
 
 
-def sparkline(values: Sequence[float | None], grid: Grid, width: int, charset: Charset) -> str:
-    """Draw a history as an area one row high; gaps stay blank."""
+def sparkline(values: Sequence[float | None], grid: Grid, width: int, charset: Charset, *, area: bool = True) -> str:
+    """Draw a history one row high, as an area or as a line; gaps stay blank."""
     if charset == "ascii" or width <= 0:
         return " " * max(0, width)
     across, _ = DOTS[charset]
     top = grid.high or max((value for value in values if value is not None and math.isfinite(value)), default=0.0)
     levels = 4 if charset == "braille" else 2
     scale = Scale(0.0, top if top > 0 else 1.0, 1.0)
-    columns = fill(rasterise(values, grid.end, grid.step, width * across, lambda value: scale.dot(value, levels)))
+    columns = rasterise(values, grid.end, grid.step, width * across, scale.dots(levels))
+    columns = fill(columns) if area else columns
     return "".join(text for text, _ in cells_of([Line(columns, "plain", "*")], width, 1, charset)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,16 @@ THROTTLES = {
 """Throttle reasons of the driver; capitals where heat or the hardware itself holds the clocks down."""
 
 
+_UNIT = re.compile("_(seconds|bytes|joules|watts|hertz|celsius)(?=_|$)")
+"""Units at the end of a name: a value is written with its own."""
+
+
 def quantity(name: str) -> str:
     """Say a quantity by its short name."""
-    return QUANTITIES.get(name) or name.removesuffix("_seconds").replace("_", " ")
+    said = QUANTITIES.get(name)
+    if said is None:
+        said = _UNIT.sub("", name).replace("_", " ")
+    return said
 
 
 def clock(wall: float) -> str:

@@ -31,11 +31,11 @@ def begin_with(
         over = threading.Event()
 
         def run() -> None:
-            tick = 0
+            tick, fixed = 0, canned.ALL[name]()
             while True:
                 moving = name in {"overloaded", "demo"} and not still
                 count = 8 if name == "demo" else 2
-                publish(canned.overloaded(count, canned.WALL + tick) if moving else canned.ALL[name]())
+                publish(canned.overloaded(count, canned.WALL + tick) if moving else fixed)
                 tick += 1
                 if over.wait(interval):
                     return

@@ -152,6 +152,27 @@ def test_signal_before_the_first_snapshot(terminals: Callable[..., Terminal]) ->
     terminal.assert_restored()
 
 
+def test_suspended_screen_comes_back(terminals: Callable[..., Terminal]) -> None:
+    """Ctrl+Z stops the process and gives the terminal back; when it goes on, the whole screen is painted again."""
+    terminal = terminals("overloaded", "0.2", "still")
+    terminal.until_shown("quit")
+    terminal.press(b"\x1a")
+    terminal.until(lambda: state(terminal.process.pid) == "T")
+    terminal.read_some()
+    assert LEFT in terminal.output
+    terminal.output = b""
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.until_shown("model overloading")
+    terminal.until_shown("quit")
+    terminal.press(b"q")
+    assert terminal.wait() == 0
+    terminal.assert_restored()
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_closed_terminal_ends_it(terminals: Callable[..., Terminal]) -> None:
     """When the terminal goes away the process ends too, even where SIGHUP does not reach it."""
     terminal = terminals("ignore-hangup", "0.2")

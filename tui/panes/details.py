@@ -177,12 +177,12 @@ def _graph(title: str, track: Track, one: Evidence | None, view: View, width: in
     )
     unit = "°C" if unit == "celsius" else unit
     limit = one.threshold if one is not None else None
-    threshold = Threshold(limit, f"limit {units.value(limit, track.unit)}") if limit is not None else None
+    threshold = Threshold(limit, f"limit {units.digits(limit / scale)} {unit}".rstrip()) if limit is not None else None
     newest = next((value for value in reversed(track.values) if value is not None), None)
     head = spread(
         ((f" {title} {unit}".rstrip(), "bold"),), ((f"{units.value(newest, track.unit)} ", "series1"),), width
     )
-    grid = Grid(track.end, track.step, scale)
+    grid = Grid(track.end, track.step, scale, high=1.0 if track.unit == "ratio" else None)
     return [head, *plot([Series(track.values, "series1")], grid, width, height - 1, view.charset, threshold)]
 
 
@@ -232,7 +232,7 @@ def gpu_page(snapshot: Snapshot, view: View, width: int, height: int) -> list[Ro
         known = QUANTITIES.get(name.partition("{")[0])
         shown = units.value(number, known.unit if known else "1")
         rows.append(
-            fit_row(((f"   {fit(name.replace('_', ' '), min(36, width // 2))} ", "dim"), (shown, "plain")), width)
+            fit_row(((f"   {fit(words.quantity(name), min(36, width // 2))} ", "dim"), (shown, "plain")), width)
         )
     return rows
 
@@ -250,7 +250,7 @@ def _gpu_graphs(gpu: Gpu, view: View, width: int, height: int) -> list[Row]:
     for at in range(0, len(names), across):
         drawn = [
             _graph(
-                words.quantity(name).removesuffix(" watts").removesuffix(" hertz").removesuffix(" celsius"),
+                words.quantity(name),
                 gpu.tracks[name],
                 None,
                 view,
@@ -280,7 +280,7 @@ def numbers_page(snapshot: Snapshot, view: View, width: int) -> list[Row]:
         said = _said(measure, kind)
         rows.append(
             fit_row(
-                ((f"   {fit(key.replace('_', ' '), name)} ", "plain"), (said, "bold"), (f"  {measure.source}", "dim")),
+                ((f"   {fit(words.quantity(key), name)} ", "plain"), (said, "bold"), (f"  {measure.source}", "dim")),
                 width,
             )
         )

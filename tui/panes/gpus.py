@@ -143,8 +143,8 @@ def _line(
     if spark and view.charset != "ascii":
         for quantity in _HISTORY:
             track = gpu.tracks.get(quantity)
-            top = _top(gpu, quantity)
-            drawn = sparkline(track.values, Grid(track.end, track.step, high=top), spark, view.charset) if track else ""
+            grid = Grid(track.end, track.step, high=_top(gpu, quantity)) if track else None
+            drawn = sparkline(track.values, grid, spark, view.charset, area=False) if track and grid else ""
             spans += [("  ", "plain"), (fit(drawn, spark), "dim" if stale else alarm.get(quantity, "series1"))]
     note, look = _note(snapshot, gpu)
     spans.append((f"  {note}", look))

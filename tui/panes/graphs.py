@@ -93,7 +93,7 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
     scale, unit = (1e-3, "ms") if 0 < highest < 1.0 else (1.0, "s")
     threshold = None
     if objective is not None:
-        threshold = Threshold(objective.limit, f"objective {units.value(objective.limit, 's')}")
+        threshold = Threshold(objective.limit, f"objective {units.digits(objective.limit / scale)} {unit}")
     heads: list[Head] = []
     if target is not None:
         measure = target.quantities.get(quantity) or Measure("s")

@@ -31,7 +31,7 @@ def risks(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     likelihood, impact = _last_columns(width, shown)
     head: Row = ((" RISKS ", "bold"), (_tally(snapshot), "dim"))
     full, width = width, min(width, _TABLE)
-    right = f"{'likelihood':<{likelihood}} {'impact':<{impact}} " if likelihood else ""
+    right = f"{'likelihood':<{likelihood}} {'impact':<{impact}} " if likelihood and shown else ""
     rows: list[Row] = [spread(head, ((right, "dim"),), width) if right else fit_row(head, width)]
     if not shown:
         rows.append(fit_row(((f" {_none(snapshot)}", "dim"),), width))
