@@ -52,7 +52,8 @@ class Continuity:
                 if reset or self._started_anew(start_time):
                     noticed = "restart"
                 if self._started_anew(start_time):
-                    reset = {_engine(name) for name in (*sample.counters, *sample.histograms)}
+                    reset = {_engine(name) for name in (*self._raw, *self._raw_histograms)}
+                self._close(sample, reset)
         counters = {
             name: self._carry_counter(name, raw, reset=_engine(name) in reset) for name, raw in sample.counters.items()
         }
@@ -81,6 +82,15 @@ class Continuity:
             if last is not None and (raw.bounds != last.bounds or any(map(lt, raw.counts, last.counts))):
                 fallen.add(_engine(name))
         return fallen
+
+    def _close(self, sample: Sample, reset: set[str]) -> None:
+        """Count what the reset series that the page lacks showed last: when they come back, they begin at 0."""
+        for name in self._raw.keys() - sample.counters.keys():
+            if _engine(name) in reset:
+                self._carry_counter(name, 0.0, reset=True)
+        for name in self._raw_histograms.keys() - sample.histograms.keys():
+            if _engine(name) in reset:
+                self._carry_histogram(name, _empty(self._raw_histograms[name]), reset=True)
 
     def _forget(self, sample: Sample) -> None:
         """Take what this server shows now as counted elsewhere: its increase so far is nothing."""

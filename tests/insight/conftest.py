@@ -1,27 +1,22 @@
 from __future__ import annotations
 
-import json
-import lzma
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
-from collectors.engines import identify
-from collectors.engines.dialect import read
-from collectors.exposition import Parser
 from insight.assess import Assessor
 from insight.settings import Settings
-from metrics.sample import Sample, Source, State
 from metrics.store import Store
 from metrics.view import View
+from tests.captures import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metrics.sample import Sample
     from metrics.snapshot import Risk, Snapshot
 
-CAPTURES = Path(__file__).parents[1] / "fixtures" / "captures"
 WALL = 1_800_000_000.0
 URL = "http://127.0.0.1:8000"
 
@@ -59,32 +54,24 @@ class Poll(NamedTuple):
     sample: Sample
 
 
+_BEGINS = {"server_start": "starting", "ready": "ready", "server_sigterm": "killed", "phase_end": ""}
+
+
 def _captured(name: str) -> list[Poll]:
-    parser = Parser()
-    polls = []
-    with lzma.open(CAPTURES / f"{name}.jsonl.xz", "rt", encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
-            wall, mono = WALL + row["t"], row["t"]
-            if "error" in row:
-                sample = Sample(URL, Source.SERVER, wall, mono, state=State.DOWN, reason=row["error"])
-            else:
-                page = parser.parse(row["page"].encode())
-                dialect = identify(page)
-                assert dialect is not None
-                said = read(dialect, page)
-                sample = Sample(
-                    URL,
-                    Source.SERVER,
-                    wall,
-                    mono,
-                    counters=said.counters,
-                    gauges=said.gauges,
-                    histograms=said.histograms,
-                    facts=said.facts,
-                    missing=said.missing,
-                )
-            polls.append(Poll(row["phase"], sample))
-    return polls
+    """Take a capture as polls from second 0 on, each with the phase that it lies in."""
+    capture = load(name)
+    start = capture.samples[0].mono
+
+    def phase(moment: float) -> str:
+        last = [
+            e for e in capture.events if e["t"] <= moment and (e["event"] in _BEGINS or e["event"] == "phase_start")
+        ]
+        return last[-1].get("phase", "") if last[-1]["event"] == "phase_start" else _BEGINS[last[-1]["event"]]
+
+    return [
+        Poll(phase(s.mono), replace(s, source=URL, wall=WALL + s.mono - start, mono=s.mono - start))
+        for s in capture.samples
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -91,3 +91,14 @@ def test_buckets_that_changed_begin_anew() -> None:
         ok(1.0, histograms={"ttft_seconds": Histogram((1.0, 2.0), (1.0, 1.0, 0.0), 3.0)})
     )
     assert histograms["ttft_seconds"] == Histogram((1.0, 2.0), (1.0, 1.0, 0.0), 3.0)
+
+
+def test_a_series_that_comes_back_after_a_restart_is_no_second_restart() -> None:
+    """A status class that the new process has not seen yet begins at 0 when it appears, in one life, not two."""
+    ok_class, bad_class = 'http_requests{status="2xx"}', 'http_requests{status="4xx"}'
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {ok_class: 50.0, bad_class: 7.0}))
+    assert continuity.carry(ok(1.0, {ok_class: 2.0}))[2] == "restart"
+    counters, _, noticed = continuity.carry(ok(2.0, {ok_class: 3.0, bad_class: 1.0}))
+    assert noticed is None
+    assert counters == {ok_class: 53.0, bad_class: 8.0}
