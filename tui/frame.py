@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.layout import Counts, layout
-from tui.panes import details, footer, gpus, graphs, header, load, risks, targets
+from tui.panes import device, footer, gpus, graphs, header, load, reference, risks, targets, why
 from tui.rows import fit_row, to_ascii
 from tui.view import chosen_risk, chosen_target, open_risks
 
@@ -86,7 +86,7 @@ def frame(snapshot: Snapshot | None, view: View, width: int, height: int, waitin
 
 def _skeleton(view: View, width: int, height: int, waiting: str) -> list[Row]:
     if view.page == "help":
-        return [*details.help_rows(width)[view.scroll :][: height - 1], *footer.footer(None, view, width, ())]
+        return [*reference.help_rows(width)[view.scroll :][: height - 1], *footer.footer(None, view, width, ())]
     rows: list[Row] = [((" chimera-top", "bold"),), ((f" {waiting}", "dim"),)]
     rows += [()] * (height - 3)
     return [*rows[: max(1, height - 1)], *footer.footer(None, view, width, ())]
@@ -96,12 +96,22 @@ def _deeper(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     """Draw a page that was opened from the overview: header, as much of the page as fits, footer."""
     top = header.header(snapshot, view, width, 1)
     room = max(0, height - 2)
-    page = details.page(snapshot, view, width, room)
+    page = _page(snapshot, view, width, room)
     first = max(0, min(view.scroll, len(page) - room))
     body = page[first : first + room]
     below = len(page) - first - len(body)
     more = [f"{below} lines below"] if below > 0 else []
     return [*top, *body, *([()] * (room - len(body))), *footer.footer(snapshot, view, width, more)]
+
+
+def _page(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    if view.page == "why":
+        return why.why(snapshot, view, width, height)
+    if view.page == "gpu":
+        return device.device(snapshot, view, width, height)
+    if view.page == "numbers":
+        return reference.numbers(snapshot, view, width)
+    return reference.help_rows(width)
 
 
 def _overview(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:

@@ -80,6 +80,8 @@ class Scale(NamedTuple):
 GUTTER = 6
 """Cells left of the plot: a margin, a label of four, the axis."""
 _INTERVALS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800)
+_LEVELS = " .-=#"
+"""Heights of an area in ASCII."""
 _MOST = 1e15
 _LEAST = 1e-12
 
@@ -208,12 +210,14 @@ def _time_axis(grid: Grid, steps: int, inner: int, across: int) -> str:
 
 def sparkline(values: Sequence[float | None], grid: Grid, width: int, charset: Charset, *, area: bool = True) -> str:
     """Draw a history one row high, as an area or as a line; gaps stay blank."""
-    if charset == "ascii" or width <= 0:
-        return " " * max(0, width)
+    if width <= 0:
+        return ""
     across, _ = DOTS[charset]
     top = grid.high or max((value for value in values if value is not None and math.isfinite(value)), default=0.0)
-    levels = 4 if charset == "braille" else 2
+    levels = 2 if charset == "block" else 4
     scale = Scale(0.0, top if top > 0 else 1.0, 1.0)
     columns = rasterise(values, grid.end, grid.step, width * across, scale.dots(levels))
+    if charset == "ascii":
+        return "".join(_LEVELS[bits.bit_length()] for bits in columns)
     columns = fill(columns) if area else columns
     return "".join(text for text, _ in cells_of([Line(columns, "plain", "*")], width, 1, charset)[0])

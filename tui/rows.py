@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from tui.palette import StyleName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Span: TypeAlias = tuple[str, StyleName]
 Row: TypeAlias = tuple[Span, ...]
@@ -93,18 +93,6 @@ def spread(left: Row, right: Row, width: int) -> Row:
     if size >= width:
         return fit_row(right, width)
     return (*fit_row(left, width - size), *right)
-
-
-def fields(parts: Sequence[tuple[str, str, StyleName]], gap: str = "  ") -> Row:
-    """Join (label, value, style of the value) triples: labels dim, values in their style."""
-    row: list[Span] = []
-    for index, (label, value, style) in enumerate(parts):
-        if index:
-            row.append((gap, "plain"))
-        if label:
-            row.append((f"{label} ", "dim"))
-        row.append((value, style))
-    return tuple(row)
 
 
 def wrap(text: str, width: int, most: int | None = None) -> list[str]:

@@ -12,7 +12,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import termios
 import threading
 from typing import TYPE_CHECKING
@@ -91,9 +90,3 @@ def _watch(end: Callable[[int], None], over: threading.Event) -> None:
         if gone or os.getppid() != parent:
             end(128 + signal.SIGHUP)
             return
-
-
-def say(line: str) -> None:
-    """Write a line to standard error, for when the screen is over."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"{line}\n")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from metrics.histogram import Quantile
-    from metrics.snapshot import Effect, Measure, Target
+    from metrics.snapshot import Effect, Measure
 
 ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp"}
 """Engines as their makers write them."""
@@ -74,11 +74,6 @@ def throttles(reasons: Iterable[str]) -> str:
     return " + ".join(sorted(said))
 
 
-def measure(target: Target, name: str) -> Measure | None:
-    """Find a quantity of a server."""
-    return target.quantities.get(name)
-
-
 def mean(one: Measure | None) -> str:
     """Write the mean of a histogram."""
     return units.UNKNOWN if one is None else units.value(one.mean, one.unit)
@@ -105,12 +100,12 @@ def share(part: Measure | None, whole: Measure | None) -> str:
 
 
 def effect(one: Effect) -> str:
-    """Write what advice is expected to bring, in one unit: `TTFT 33 → 0.7 s (0.5-1, model, B)`."""
+    """Write what advice is expected to bring, in one unit: `TTFT 33 -> 0.7 s (0.5-1, B)`."""
     numbers = (one.now, one.mid, one.lo, one.hi)
     factor, unit = _common_unit([number for number in numbers if number is not None], one.unit)
     now, mid, low, high = (units.digits(None if number is None else number / factor) for number in numbers)
     unit = f" {unit}" if unit else ""
-    return f"{quantity(one.quantity)} {now} → {mid}{unit} ({low}-{high}, {one.basis}, {one.grade.value})"
+    return f"{quantity(one.quantity)} {now} -> {mid}{unit} ({low}-{high}, {one.grade.value})"
 
 
 def _common_unit(numbers: Sequence[float], unit: str) -> tuple[float, str]:

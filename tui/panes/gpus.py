@@ -55,7 +55,8 @@ _COLUMNS = (
 )
 _HISTORY = ("utilisation", "power_watts", "sm_clock_hertz", "temperature_celsius")
 _INDEX = 5
-_NOTE = 22
+_NOTE = 24
+"""Cells for what is wrong with a GPU: `THERMAL since 14:01:50`."""
 
 
 def unseen_reason(snapshot: Snapshot) -> str:
@@ -99,7 +100,7 @@ def gpus(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
 
 
 def _columns(width: int) -> list[Column]:
-    left = width - _INDEX - _NOTE + 4
+    left = width - _INDEX - _NOTE
     kept: list[Column] = []
     for column in sorted(_COLUMNS, key=lambda column: column.rank):
         if column.width + 1 <= left:
@@ -118,7 +119,7 @@ def _spark_width(width: int, columns: Sequence[Column]) -> int:
 def _heading(snapshot: Snapshot, view: View, columns: Sequence[Column], spark: int, width: int) -> Row:
     spans: list[Span] = [(f"{' GPU':<{_INDEX}}", "bold")]
     spans += [(f"{column.title:>{column.width}} ", "dim") for column in columns]
-    if spark and view.charset != "ascii":
+    if spark:
         spans += [(f"  {title:<{spark}}", "dim") for title in ("util", "power", "clock", "temp")]
     names = sorted({gpu.name for gpu in snapshot.gpus if gpu.name})
     left = width - sum(cells(text) for text, _ in spans)
@@ -140,7 +141,7 @@ def _line(
         if stale or text == units.UNKNOWN:
             style = "dim"
         spans += [(fit(text, column.width, ">"), style), (" ", "plain")]
-    if spark and view.charset != "ascii":
+    if spark:
         for quantity in _HISTORY:
             track = gpu.tracks.get(quantity)
             grid = Grid(track.end, track.step, high=_top(gpu, quantity)) if track else None

@@ -1,0 +1,66 @@
+"""One GPU: who it is, its history on one clock, its processes, everything that the driver tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metrics import units
+from metrics.quantity import QUANTITIES
+from tui import words
+from tui.panes.page import graph, heading, side_by_side, text
+from tui.rows import fit, fit_row
+from tui.view import chosen_gpu
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Gpu, Snapshot
+    from tui.rows import Row
+    from tui.view import View
+
+
+def device(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
+    """Show one GPU: who it is, its history on one clock, its processes, everything that the driver tells."""
+    gpu = chosen_gpu(snapshot, view)
+    if gpu is None:
+        return [fit_row(((" no GPU is visible", "plain"),), width)]
+    rows = [heading(f"GPU {units.UNKNOWN if gpu.index is None else gpu.index}  {gpu.name or ''}", width, gpu.uuid)]
+    if gpu.reason:
+        rows += text(gpu.reason, width, "warning")
+    rows += _gpu_graphs(gpu, view, width, height)
+    rows.append(heading("PROCESSES", width))
+    if gpu.processes is None:
+        rows += text("not visible: the driver tells processes only to some users", width, "dim")
+    elif not gpu.processes:
+        rows += text("none", width, "dim")
+    for process in gpu.processes or ():
+        memory = units.value(process.memory_bytes, "bytes")
+        who = f"{process.pid:>8}  {fit(process.user or units.UNKNOWN, 12)}"
+        said = f"   {who} {memory:>10}  {process.name or units.UNKNOWN}"
+        rows.append(fit_row(((said, "plain"),), width))
+    rows.append(heading("NUMBERS", width))
+    facts = {
+        "energy_joules": gpu.energy_joules,
+        "memory_temperature_celsius": gpu.memory_temperature_celsius,
+        "sm_clock_max_hertz": gpu.sm_clock_max_hertz,
+        "ecc_uncorrected": gpu.ecc_uncorrected,
+        **gpu.gauges,
+    }
+    for name, number in sorted(facts.items()):
+        known = QUANTITIES.get(name.partition("{")[0])
+        shown = units.value(number, known.unit if known else "1")
+        rows.append(
+            fit_row(((f"   {fit(words.quantity(name), min(36, width // 2))} ", "dim"), (shown, "plain")), width)
+        )
+    return rows
+
+
+def _gpu_graphs(gpu: Gpu, view: View, width: int, height: int) -> list[Row]:
+    names = [
+        name for name in ("utilisation", "power_watts", "sm_clock_hertz", "temperature_celsius") if name in gpu.tracks
+    ]
+    if not names or height < 10 or width < 30:
+        return []
+    across = 2 if width >= 76 else 1
+    tall = 8 if height >= 34 else 5
+    size = (width - across + 1) // across
+    drawn = [graph(words.quantity(name), gpu.tracks[name], view.charset, size, tall) for name in names]
+    return side_by_side(drawn, width, across)
