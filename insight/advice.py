@@ -47,7 +47,8 @@ def _recommend(
 ) -> Recommendation:
     engine = target.engine if target else None
     own = advice.actions.get(engine, ()) if engine else ()
-    actions = (*own, *advice.actions.get(ANY, ()))
+    offered = (*own, *advice.actions.get(ANY, ()))
+    actions = [each for each in offered if each.now is None or _value_in_force(each.now, target) not in each.done]
     written = [_write(action, target) for action in actions]
     if any(action.restart for action in actions):
         written.append(CHECK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metrics.measure import measure, measures, total_gauge
-from metrics.sample import Source
+from metrics.sample import Source, State
 from metrics.series import split_series
 from metrics.snapshot import Driver, Gpu, Host, NotVisible, Target
 from metrics.track import GPU_TRACKS, QUANTILE_SECONDS, SERVER_TRACKS, step_for
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 HARMFUL_REASONS = ("hw_thermal", "sw_thermal", "hw_slowdown", "hw_power_brake")
 """Reasons for lower clocks that are heat or hardware; the others (idle, a set limit, a power cap) are normal."""
+_UNSEEN = {
+    Source.SERVER: ("", "nothing can be said of it now"),
+    Source.DRIVER: ("GPUs", "heat, power, memory and faults of the GPUs are not watched"),
+    Source.GPU: ("", "nothing can be said of it now"),
+    Source.HOST: ("this host", "CPU, memory and disks are not watched"),
+    Source.MONITOR: ("part of this program", "what it does is not done"),
+}
+"""What is not seen of each kind of source while it does not answer, and what follows; an empty name is its id."""
 _OWN_FIELDS = frozenset(
     (
         "utilisation",
@@ -148,7 +156,10 @@ def not_visible(view: View) -> tuple[NotVisible, ...]:
     found: dict[tuple[str, str, str, Source], list[str]] = {}
     for kind in Source:
         for source in view.all(kind):
-            for each in source.newest.missing:
+            if source.state not in {State.OK, State.STALE}:
+                what, consequence = _UNSEEN[kind]
+                found[(what or source.id, source.newest.reason, consequence, kind)] = [source.id]
+            for each in (source.newest_ok or source.newest).missing:
                 found.setdefault((each.what, each.why, each.consequence, kind), []).append(source.id)
     return tuple(
         NotVisible(_named(what, kind, ids, view), why, consequence, ids[0] if len(ids) == 1 else None)

@@ -22,6 +22,8 @@ class Action(Struct, frozen=True):
     """The fact or gauge that tells the value in force; `?` for one that no server tells; None where there is none."""
     restart: bool = False
     """It takes a restart of the server."""
+    done: tuple[str, ...] = ()
+    """Values of `now` with which it has been done already."""
 
 
 class Advice(Struct, frozen=True):
@@ -78,9 +80,8 @@ ADVICE: tuple[Advice, ...] = (
         "ttft_slo",
         {
             "vllm": (
-                Action(
-                    "--enable-prefix-caching, the fixed part of prompts first", "enable_prefix_caching", restart=True
-                ),
+                Action("--enable-prefix-caching", "enable_prefix_caching", restart=True, done=("True",)),
+                Action("put the fixed part of prompts first, so that the prefix cache can hold it"),
                 Action("--max-num-batched-tokens higher: TTFT gains, ITL loses", "?", restart=True),
             ),
             "llamacpp": (
@@ -120,7 +121,8 @@ ADVICE: tuple[Advice, ...] = (
                 Action(
                     "--kv-cache-dtype fp8: half the bytes a token; check the answers before and after",
                     "cache_dtype",
-                    True,
+                    restart=True,
+                    done=("fp8", "fp8_e4m3", "fp8_e5m2"),
                 ),
                 Action("--max-model-len lower, if no request needs it", "max_model_len", restart=True),
                 Action("--kv-offloading-size GB: keep what is pushed out in host memory", "?", restart=True),

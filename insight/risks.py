@@ -51,6 +51,8 @@ def _rank(risk: Risk) -> tuple[int, int, int, str]:
     rank = _STATE_RANK[risk.state]
     if risk.state is RiskState.UNKNOWN and risk.since is None:
         rank += 2
+    if not risk.episodes:
+        rank += 2 * (rank > _STATE_RANK[RiskState.RESOLVING])
     return rank, _SEVERITY_RANK[risk.severity], _RULE_RANK.get(risk.id, len(_RULE_RANK)), risk.target or ""
 
 
@@ -82,7 +84,7 @@ def _summary(state: RiskState, life: Life, now: float) -> str:
     said = life.held or life.condition
     if state is RiskState.UNKNOWN:
         return f"cannot be told: {life.condition.summary} (before: {said.summary})"
-    flapping = ", flapping" if life.active and life.flapping(now) else ""
+    flapping = " (again and again)" if life.active and life.flapping(now) else ""
     if state is RiskState.RESOLVING:
         return f"over for {units.duration(now - (life.since or now))} (was: {said.summary}){flapping}"
     return said.summary + flapping
@@ -103,7 +105,7 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
     if not mine and rule.id not in RISK_IDS:
         return []
     told = [(source, life) for source, life in mine if life.condition.holds is not None]
-    before = [(source, life) for source, life in told if life.episodes]
+    before = [(source, life) for source, life in mine if life.episodes]
     source, life = next(iter(before or told or mine), (None, None))
     if life is None or source is None:
         why = "no server is seen"
@@ -112,7 +114,7 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
     else:
         why = ""
     observed = min((view.mono - view.of(each).history.first_mono for each, _ in told), default=0.0)
-    times = sum(len(each.episodes) for _, each in told)
+    times = sum(len(each.episodes) for _, each in mine)
     return [
         Risk(
             id=rule.id,
@@ -121,7 +123,7 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
             severity=Severity.INFO,
             likelihood="unknown" if why else likelihood.again(times, observed),
             impact=rule.impact,
-            description=f"Cannot be told: {why}." if why else _before(times, observed),
+            description=f"Cannot be told: {why}.{_fired(times)}" if why else _before(times, observed),
             mitigation=rule.mitigation,
             since=None,
             target=source if len(mine) == 1 else None,
@@ -129,6 +131,10 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
             episodes=_episodes(life, view) if life else (),
         )
     ]
+
+
+def _fired(times: int) -> str:
+    return f" It fired before, {'once' if times == 1 else f'{times} times'}: see the timeline." if times else ""
 
 
 def _before(times: int, observed: float) -> str:

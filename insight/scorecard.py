@@ -87,7 +87,7 @@ def _ttft(sources: list[SourceView], settings: Settings) -> Score:
     low, high = (units.value(share, "ratio") for share in (met.lo, met.hi))
     share = low if low == high else f"{low} to {high}"
     text = f"{share} of {units.count(observed.count)} requests within {units.value(objective.limit, 's')}"
-    return Score(100 * met.lo, text, wanted)
+    return Score(100 * met.lo, text, wanted, 100 * met.hi if met.hi > met.lo else None)
 
 
 def _efficiency(targets: tuple[Target, ...], gpus: tuple[Gpu, ...]) -> Score:

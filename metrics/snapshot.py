@@ -260,10 +260,12 @@ class Score(Struct, frozen=True, eq=False):
     """One dimension of the scorecard."""
 
     score: float | None
-    """0 to 100: the share of the objective that was met; None where it cannot be said."""
+    """0 to 100: the share of the objective that was certainly met; None where it cannot be said."""
     text: str
     """What was met or missed, in one line, or why there is no score."""
     objective: str | None = None
+    best: float | None = None
+    """0 to 100: the share that may have been met, where the buckets of a histogram leave more than one answer."""
 
 
 class Scorecard(Struct, frozen=True, eq=False):

@@ -134,6 +134,13 @@ def estimate(quantile: Quantile | None, unit: str) -> str:
     return f"~{value(quantile.estimate, unit)}"
 
 
+def score(low: float | None, best: float | None = None) -> str:
+    """Write a score of 0 to 100, or the two that it lies between: `97 %`, `27-49 %`, `—`."""
+    if low is None:
+        return UNKNOWN
+    return f"{low:.0f} %" if best is None or round(best) == round(low) else f"{low:.0f}-{best:.0f} %"
+
+
 def duration(seconds: float | None) -> str:
     """Write a length of time in its two largest parts: `3 d 4 h`, `12 min 5 s`, `41 s`, `0.4 s`."""
     if seconds is None or math.isnan(seconds):

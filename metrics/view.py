@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from metrics.store import History, Store
 
 STALE_POLLS = 3
-"""A source is stale after so many intervals without a poll that succeeded."""
+"""A source is stale after so many intervals without a poll that succeeded, and down after so many that failed."""
+
+
+_KNOWN_STATES = frozenset((State.OK, State.STALE))
 
 
 class Increase(Struct, frozen=True):
@@ -95,11 +98,18 @@ class SourceView:
 
     @property
     def state(self) -> State:
-        """The state of the last poll, or `stale` where it succeeded too long ago."""
-        if self.newest.state is not State.OK:
-            return self.newest.state
-        age = self.age
-        return State.STALE if age is not None and age > STALE_POLLS * self.view.interval + 1.0 else State.OK
+        """The state of the last poll; `stale` while it is too early to say that the source is down.
+
+        Under load a server is slow just when it matters, so it takes `STALE_POLLS` failures in a row. A source
+        that is not polled any more is stale, too.
+        """
+        newest, age = self.newest.state, self.age
+        if age is None or newest not in {State.OK, State.DOWN}:
+            return newest
+        if newest is State.DOWN:
+            early = self.history.kind is Source.SERVER and self.history.failed_polls < STALE_POLLS
+            return State.STALE if early else State.DOWN
+        return State.STALE if age > STALE_POLLS * self.view.interval + 1.0 else State.OK
 
     @property
     def facts(self) -> dict[str, str]:
@@ -155,9 +165,12 @@ class SourceView:
         return merge([each for each in differences if each is not None])
 
     def gauge(self, name: str) -> float | None:
-        """Tell the newest value of one gauge series; None where the last poll that succeeded did not give it."""
+        """Tell the newest value of one gauge series.
+
+        None where the last poll that succeeded did not give it, and where the source is down: nobody knows it then.
+        """
         newest = self.history.newest_ok
-        return None if newest is None else newest.gauges.get(name)
+        return None if newest is None or self.state not in _KNOWN_STATES else newest.gauges.get(name)
 
     def gauge_over(self, name: str, window: float, end: float | None = None) -> GaugeStats | None:
         """Tell the mean and the peak of one gauge series over the polls of the window."""

@@ -85,14 +85,15 @@ def _scorecard(snapshot: Snapshot) -> Table:
         ("efficiency", card.efficiency),
     )
     rows = (
-        (name, _score(score.score), known(score.objective or ""), known(score.text))  # the text says why there is none
+        (
+            name,
+            units.score(score.score, score.best),
+            known(score.objective or ""),
+            known(score.text),
+        )  # the text says why there is none
         for name, score in scores
     )
     return Table((Column("dimension"), Column("score", right=True), Column("objective"), Column("why")), tuple(rows))
-
-
-def _score(score: float | None) -> str:
-    return units.UNKNOWN if score is None else units.value(score / 100, "ratio")
 
 
 def _quality(measures: dict[str, Measure]) -> Table:

@@ -43,10 +43,10 @@ RESTART_SECONDS = 300.0
 def unreachable(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether the server has not answered for several polls."""
     del settings, firing
-    state, failed, age = source.state, source.history.failed_polls, source.age
-    if state is State.STALE:
+    failed, age = source.history.failed_polls, source.age
+    if source.newest.state is State.OK and source.state is State.STALE:
         since = source.newest.mono
-    elif state is State.DOWN:
+    elif source.newest.state is State.DOWN:
         since = source.history.state_since
         if failed < FAILED_POLLS:
             return Condition(holds=False, summary=_reason(source), severity=Severity.CRITICAL)

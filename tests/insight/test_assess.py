@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from insight.likelihood import again
 from insight.settings import Settings
 from insight.standing import RISK_IDS
 from metrics.histogram import Histogram
-from metrics.sample import Event, Missing, Process, Sample, Source
+from metrics.sample import Event, Missing, Process, Sample, Source, State
 from metrics.series import series
 from metrics.snapshot import Grade, Severity
 
@@ -357,3 +358,30 @@ def test_what_was_over_when_the_data_went_is_over(drive: Callable[..., Drive]) -
     risk = driven.risk("model_overloading")
     assert (risk.state.value, len(risk.episodes)) == ("unknown", 1)
     assert risk.episodes[0][1] is not None
+
+
+def test_what_does_not_answer_is_listed_as_not_visible(drive: Callable[[], Drive]) -> None:
+    """A server that is down and a driver that is missing are named, with the reason and what follows from it."""
+    driven = drive()
+    reason = "libnvidia-ml.so.1 was not found"
+    driver = Sample("nvml", Source.DRIVER, 0.0, 0.0, state=State.DOWN, reason=reason)
+    for mono in (0.0, 1.0, 2.0):
+        down = Sample("http://a:1", Source.SERVER, mono, mono, state=State.DOWN, reason="refused")
+        driven.poll(mono, down, replace(driver, mono=mono))
+    seen = {each.what: each for each in driven.snapshot().not_visible}
+    assert seen["http://a:1"].why == "refused"
+    assert seen["GPUs"].why == reason
+    assert "not watched" in seen["GPUs"].consequence
+
+
+@pytest.mark.parametrize(("cached", "told"), [("True", False), ("False", True)])
+def test_advice_that_was_followed_already_is_not_given(drive: Callable[[], Drive], cached: str, told: bool) -> None:
+    """A server that runs with prefix caching is not told to switch it on; one that runs without it is."""
+    driven = drive()
+    facts = {"engine": "vllm", "enable_prefix_caching": cached}
+    for mono in range(20):
+        late = Histogram((1.0, 2.5, 10.0), (0.0, 0.0, 10.0 * mono, 0.0), 60.0 * mono)
+        counted = {"output_tokens_total": 100.0 * mono, "requests_finished": 10.0 * mono}
+        driven.poll(float(mono), server(float(mono), counters=counted, histograms={"ttft_seconds": late}, facts=facts))
+    advice = next(each for each in driven.snapshot().recommendations if each.id == "shorten_prefill")
+    assert any("--enable-prefix-caching" in action for action in advice.actions) == told

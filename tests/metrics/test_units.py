@@ -126,3 +126,12 @@ def test_digits_keep_three(number: float) -> None:
 def test_moments_are_utc() -> None:
     """A moment is written as RFC 3339 in UTC."""
     assert units.rfc3339(1_790_000_551.0) == "2026-09-21T14:22:31Z"
+
+
+@pytest.mark.parametrize(
+    ("low", "best", "text"),
+    [(None, None, "—"), (97.4, None, "97 %"), (26.7, 49.1, "27-49 %"), (99.8, 100.0, "100 %"), (0.0, 0.2, "0 %")],
+)
+def test_a_score_is_one_number_or_the_two_it_lies_between(low: float | None, best: float | None, text: str) -> None:
+    """Where buckets leave more than one answer, both ends are shown."""
+    assert units.score(low, best) == text

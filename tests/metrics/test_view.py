@@ -212,3 +212,18 @@ def test_measures_follow_the_catalogue() -> None:
         [ok(0.0, {TOKENS: 0.0}, {"requests_running": 1.0}), ok(1.0, {TOKENS: 1.0}, {"requests_running": 1.0})]
     )
     assert list(measures(source, 60)) == [TOKENS, "requests_running"]
+
+
+def test_one_slow_answer_is_stale_and_three_are_down() -> None:
+    """Under load a poll fails now and then: only the third failure in a row says that the server is down."""
+    samples = [ok(0.0, gauges={"requests_running": 3.0}), failed(1.0), failed(2.0), failed(3.0)]
+    assert look(samples[:2]).state is State.STALE
+    assert look(samples[:2]).gauge("requests_running") == 3.0
+    down = look(samples)
+    assert down.state is State.DOWN
+    assert down.gauge("requests_running") is None
+
+
+def test_a_server_that_never_answered_is_down_at_once() -> None:
+    """There is nothing old to show of a server that was never seen."""
+    assert look([failed(1.0)]).state is State.DOWN

@@ -12,6 +12,8 @@ from tui.rows import cells, crop, fit_row, row_width, spread, wrap
 from tui.view import chosen_target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metrics.snapshot import Score, Snapshot, Target
     from tui.palette import StyleName
     from tui.rows import Row, Span
@@ -62,17 +64,29 @@ def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
         (4, "chimera-top", "bold"),
         (1, which, "bold"),
         (3, f"{engine} {target.engine_version or ''}".strip(), "plain"),
-        (0, crop(target.model or "", max(8, room // 3)), "bold"),
+        (0, _model(target, max(8, room // 3)), "bold"),
         (2, address, "plain"),
         (5, up, "dim"),
     ]
     parts = [part for part in parts if part[1]]
-    while len(parts) > 1 and sum(cells(text) + 2 for _, text, _ in parts) > room:
+    while len(parts) > 1 and _length(parts) > room:
         parts.remove(max(parts))
+    spare = room - _length(parts)
+    parts = [(rank, _model(target, cells(text) + spare) if rank == 0 else text, style) for rank, text, style in parts]
     row: list[Span] = []
     for index, (_, text, style) in enumerate(parts):
         row += [("  " if index else " ", "plain"), (text, style)]
     return tuple(row)
+
+
+def _length(parts: Sequence[tuple[int, str, StyleName]]) -> int:
+    return sum(cells(text) + 2 for _, text, _ in parts)
+
+
+def _model(target: Target, room: int) -> str:
+    """Name the model, without its maker or folder where there is no room for that."""
+    name = target.model or ""
+    return crop(name if cells(name) <= room else name.rsplit("/", 1)[-1], room)
 
 
 def verdict_lines(snapshot: Snapshot, width: int) -> list[str]:
@@ -117,20 +131,21 @@ def score(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     if height >= 5:
         heading = spread(((" SCORECARD", "bold"),), ((f"{_window(snapshot)} ", "dim"),), width)
         return [heading, *(_score_line(name, one, width) for name, one in named)]
-    window = f"{_window(snapshot)} "
     spans: list[Span] = [(" ", "plain")]
     narrow = width < 72
     for index, (name, one) in enumerate(named):
         spans.append((" " * (1 if narrow else 3) if index else "", "plain"))
         spans.append((f"{name[:4] if narrow else name} ", "dim"))
         spans.append((_score_text(one), _score_style(one)))
-    if row_width(tuple(spans)) + cells(window) + 1 > width:
-        return [fit_row(spans, width)]
-    return [spread(tuple(spans), ((window, "dim"),), width)]
+    room = width - row_width(tuple(spans)) - 2
+    window = next(
+        (text for text in (_window(snapshot), _window(snapshot).partition(" of ")[0]) if cells(text) <= room), ""
+    )
+    return [spread(tuple(spans), ((f"{window} ", "dim"),), width)]
 
 
 def _score_text(one: Score) -> str:
-    return f"{units.UNKNOWN:>5}" if one.score is None else f"{one.score:3.0f} %"
+    return f"{units.score(one.score, one.best):>5}"
 
 
 def _score_style(one: Score) -> StyleName:

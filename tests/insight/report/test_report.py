@@ -183,7 +183,7 @@ def produced(snapshot: Snapshot) -> set[str]:
         else:
             written += [units.value(each, unit) for unit in BASE_UNITS]
             written += [units.rate(each, unit) for unit in ("1", "tokens", "bytes", "requests", "output tokens")]
-            written += [units.duration(each), units.value(each / 100, "ratio")]
+            written += [units.duration(each), units.score(each)]
     return {found for text in written for found in NUMBER.findall(text)}
 
 
