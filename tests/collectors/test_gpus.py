@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess  # noqa: TID251 - only a new process shows what an import loads
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING

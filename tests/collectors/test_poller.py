@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess  # noqa: TID251 -- what is imported shows only in a fresh interpreter
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
