@@ -80,6 +80,8 @@ class Scale(NamedTuple):
 GUTTER = 6
 """Cells left of the plot: a margin, a label of four, the axis."""
 _INTERVALS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800)
+ON_AXIS = 4.0
+"""A limit of up to so many times the data stands on the axis; a higher one would crush the data, and is named above."""
 _LEVELS = " .-=#"
 """Heights of an area in ASCII."""
 _MOST = 1e15
@@ -97,7 +99,7 @@ def choose_scale(series: Sequence[Series], grid: Grid, rows: int, threshold: Thr
     """Choose the value axis: from 0, in steps of 1-2-5, with the threshold on it unless that would crush the data."""
     values = [value for each in series for value in each.values if value is not None and math.isfinite(value)]
     top = grid.high if grid.high is not None else max(values, default=0.0)
-    if threshold is not None and 0 < threshold.value <= 4 * top:
+    if threshold is not None and 0 < threshold.value <= ON_AXIS * top:
         top = max(top, threshold.value)
     top = min(_MOST, top)
     if grid.log:

@@ -99,12 +99,23 @@ def share(part: Measure | None, whole: Measure | None) -> str:
     return units.value(part.increase / whole.increase, "ratio")
 
 
+def part(used: float | None, total: float | None, unit: str) -> str:
+    """Write how much of a whole: `70.1/80 GiB`, `519 MiB/23.5 GiB`; the part alone where the whole is not known."""
+    if used is None or total is None:
+        return units.value(used, unit)
+    number, suffix = units.scaled(used, unit)
+    whole, whole_suffix = units.scaled(total, unit)
+    return f"{number}/{whole} {suffix}" if suffix == whole_suffix else f"{number} {suffix}/{whole} {whole_suffix}"
+
+
 def effect(one: Effect) -> str:
     """Write what advice is expected to bring, in one unit: `TTFT 33 -> 0.7 s (0.5-1, B)`."""
     numbers = (one.now, one.mid, one.lo, one.hi)
     factor, unit = _common_unit([number for number in numbers if number is not None], one.unit)
     now, mid, low, high = (units.digits(None if number is None else number / factor) for number in numbers)
     unit = f" {unit}" if unit else ""
+    if one.mid is None:
+        return f"{quantity(one.quantity)} {now} -> {low}-{high}{unit} ({one.grade.value})"
     return f"{quantity(one.quantity)} {now} -> {mid}{unit} ({low}-{high}, {one.grade.value})"
 
 

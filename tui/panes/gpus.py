@@ -32,18 +32,11 @@ class Column(NamedTuple):
 
 
 def _memory(gpu: Gpu) -> str:
-    used, total = gpu.memory_used_bytes, gpu.memory_total_bytes
-    if used is None or total is None:
-        return units.value(used, "bytes")
-    number, unit = units.scaled(used, "bytes")
-    whole, whole_unit = units.scaled(total, "bytes")
-    return f"{number}/{whole} {unit}" if unit == whole_unit else f"{number} {unit}/{whole} {whole_unit}"
+    return words.part(gpu.memory_used_bytes, gpu.memory_total_bytes, "bytes")
 
 
 def _power(gpu: Gpu) -> str:
-    if gpu.power_watts is None or gpu.power_limit_watts is None:
-        return units.value(gpu.power_watts, "W")
-    return f"{units.scaled(gpu.power_watts, 'W')[0]}/{units.value(gpu.power_limit_watts, 'W')}"
+    return words.part(gpu.power_watts, gpu.power_limit_watts, "W")
 
 
 _COLUMNS = (
@@ -85,7 +78,7 @@ def gpus(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
         return [fit_row(((head, "bold"), (line, "plain")), width) for head, line in zip(heads, lines, strict=True)]
     columns = _columns(width)
     spark = _spark_width(width, columns)
-    rows = [_heading(snapshot, view, columns, spark, width)]
+    rows = [_heading(snapshot, columns, spark, width)]
     room = height - 1
     shown = list(snapshot.gpus) if len(snapshot.gpus) <= room else ordered_gpus(snapshot)[: max(0, room - 1)]
     chosen = chosen_gpu(snapshot, view) if view.focus == "gpus" else None
@@ -116,7 +109,7 @@ def _spark_width(width: int, columns: Sequence[Column]) -> int:
     return min(24, each) if each >= 8 else 0
 
 
-def _heading(snapshot: Snapshot, view: View, columns: Sequence[Column], spark: int, width: int) -> Row:
+def _heading(snapshot: Snapshot, columns: Sequence[Column], spark: int, width: int) -> Row:
     spans: list[Span] = [(f"{' GPU':<{_INDEX}}", "bold")]
     spans += [(f"{column.title:>{column.width}} ", "dim") for column in columns]
     if spark:
@@ -205,11 +198,11 @@ def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
 
     cpus = f" of {units.count(number('cpu_count'))}" if number("cpu_count") else ""
     used, total = number("host_memory_used_bytes"), number("host_memory_total_bytes")
-    memory = f"{units.scaled(used, 'bytes')[0]}/{units.value(total, 'bytes')}"
+    memory = words.part(used, total, "bytes")
     parts: list[tuple[str, str, str]] = [
         ("cpu_usage", "CPU", units.value(number("cpu_usage"), "ratio") + cpus),
         ("load1", "load", units.digits(number("load1"))),
-        ("host_memory_used_bytes", "memory", memory if used is not None else units.UNKNOWN),
+        ("host_memory_used_bytes", "memory", memory),
         ("swap_used_bytes", "swap", units.value(number("swap_used_bytes"), "bytes")),
         ("pressure_io", "io wait", units.value(number("pressure_io"), "ratio")),
         ("pressure_memory", "mem wait", units.value(number("pressure_memory"), "ratio")),

@@ -8,7 +8,7 @@ from metrics import units
 from metrics.sample import State
 from metrics.snapshot import Measure
 from tui import words
-from tui.plot import Grid, Series, Threshold, plot
+from tui.plot import ON_AXIS, Grid, Series, Threshold, plot
 from tui.rows import cells, fit_row, spread
 from tui.view import alarms, chosen_target
 
@@ -88,12 +88,14 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
     tracks = [(f"{name}_{q}", style, mark) for q, style, mark in _QUANTILES]
     present = [(target.tracks[key], style, mark) for key, style, mark in tracks if target and key in target.tracks]
     highest = max((v for track, _, _ in present for v in track.values if v is not None), default=0.0)
-    if objective is not None:
-        highest = max(highest, objective.limit)
+    limit = objective.limit if objective is not None else 0.0
+    if limit <= ON_AXIS * highest or not highest:
+        highest = max(highest, limit)
     scale, unit = (1e-3, "ms") if 0 < highest < 1.0 else (1.0, "s")
     threshold = None
     if objective is not None:
-        threshold = Threshold(objective.limit, f"objective {units.digits(objective.limit / scale)} {unit}")
+        said = f"{units.digits(limit / scale)} {unit}" if limit <= highest else units.value(limit, "s")
+        threshold = Threshold(limit, f"objective {said}")
     heads: list[Head] = []
     if target is not None:
         measure = target.quantities.get(quantity) or Measure("s")

@@ -122,8 +122,9 @@ def grid_of(items: Sequence[tuple[str, str, StyleName]], width: int, height: int
         spans: list[Span] = []
         for index, (label, value, style) in enumerate(items[at : at + columns]):
             room = max(0, size - cells(value))
+            name = label if cells(label) < room else label.removesuffix(" avg")  # the help says that they are means
             shown: StyleName = "dim" if value == units.UNKNOWN else style
-            spans += [("   " if index else " ", "plain"), (fit(label, room), "dim"), (fit(value, size - room), shown)]
+            spans += [("   " if index else " ", "plain"), (fit(name, room), "dim"), (fit(value, size - room), shown)]
         rows.append(fit_row(spans, width))
     return rows
 

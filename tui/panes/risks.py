@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from metrics import units
@@ -96,8 +97,14 @@ def _line(
         left = (*left, ("  ", "plain"), (fit(summary, rest), "plain"))
     if not likelihood:
         return fit_row(left, width)
-    right: Row = ((f" {fit(risk.likelihood, likelihood)} {fit(risk.impact, impact)} ", "plain"),)
+    likely = risk.likelihood if cells(risk.likelihood) <= likelihood else _in_short(risk.likelihood)
+    right: Row = ((f" {fit(likely, likelihood)} {fit(_in_short(risk.impact), impact)} ", "plain"),)
     return fit_row((*left, *right), width)
+
+
+def _in_short(text: str) -> str:
+    """Keep the first words of what goes on to explain itself: `certain (41 of 41 polls)`, `high: TTFT grows`."""
+    return re.split(r"[(:;,]", text, maxsplit=1)[0].strip()
 
 
 def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
@@ -108,7 +115,9 @@ def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
         return [crop(risk.mitigation, max(1, width - _INDENT))] if risk is not None and risk.mitigation else []
     first = found[0]
     brings = words.effect(first.effect) if first.effect is not None else "; ".join(first.because[:1])
-    return [f"{first.title}: {brings}" if brings else first.title, *first.actions]
+    room = max(1, width - _INDENT - 1)
+    title = crop(first.title, max(24, room - cells(brings) - 2))  # what it brings says more than the end of the title
+    return [f"{title}: {brings}" if brings else first.title, *first.actions]
 
 
 def advice(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
@@ -148,9 +157,9 @@ def _as_many(parts: Sequence[str], room: int) -> str:
     """Join as many parts as fit, and count the others."""
     for many in range(len(parts), 0, -1):
         more = f" · + {len(parts) - many} more" if many < len(parts) else ""
-        text = " · ".join(parts[:many]) + more
-        if cells(text) <= room or many == 1:
-            return crop(text, room)
+        text = " · ".join(parts[:many])
+        if cells(text) + cells(more) <= room or many == 1:
+            return crop(text, room - cells(more)) + more
     return ""
 
 
