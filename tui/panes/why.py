@@ -40,9 +40,8 @@ def why(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     word = risk.severity.value.upper() if fires else risk.state.value.upper()
     badges: dict[StyleName, StyleName] = {"critical": "badge_critical", "warning": "badge_warning"}
     style: StyleName = badges.get(severity_style(risk.severity), "badge") if fires else "badge"
-    since = f"since {words.clock_of(risk.since)}" + (
-        f", {units.duration(risk.seconds_in_state)}" if risk.seconds_in_state else ""
-    )
+    held = f", {risk.state.value} {units.duration(risk.seconds_in_state)}" if risk.seconds_in_state else ""
+    since = f"since {words.clock_of(risk.since)}{held}"
     fires_in = f", fires in {units.duration(risk.fires_in_seconds)}" if risk.fires_in_seconds is not None else ""
     rows: list[Row] = [
         spread(
@@ -73,11 +72,9 @@ def _evidence_rows(risk: Risk, width: int) -> list[Row]:
     for one in risk.evidence:
         basis = evidence_basis(one)
         said = evidence_text(one)
-        if one.text and one.value is not None:
-            limit = f", limit {units.value(one.threshold, one.unit)}" if one.threshold is not None else ""
-            basis = f"{words.quantity(one.quantity)} {units.value(one.value, one.unit)}{limit}" + (
-                f", {basis}" if basis else ""
-            )
+        if one.text and one.threshold is not None:
+            limit = f"limit {units.value(one.threshold, one.unit)}"
+            basis = f"{limit}, {basis}" if basis else limit
         if cells(said) + cells(basis) + INDENT + 3 <= width:
             rows.append(spread(((" " * INDENT + said, "plain"),), ((f" {basis} ", "dim"),), width))
         else:
