@@ -40,8 +40,8 @@ def look_back(settings: Settings, path: str, for_text: str | None = None) -> Sna
         raise FailureError(str(error)) from None
     except OSError as error:
         raise FailureError(f"cannot read {path}: {error.strerror}") from None
-    if recording.damage:
-        sys.stderr.write(f"chimera-top: {path}: {recording.damage}\n")
+    for line in recording.damage:
+        sys.stderr.write(f"chimera-top: {path}: {line}\n")
     if last is None:
         raise FailureError(f"{path} holds no Sample: nothing had been seen when it ended")
     begun = min(history.first_mono for history in store.sources.values())

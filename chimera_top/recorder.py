@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chimera_top.exit import FailureError
-from metrics.recording import HEADER, NotARecordingError, check_header, frame
+from metrics.recording import HEADER, NotARecordingError, Packer, check_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ class Recorder:
         self.trouble: str | None = None
         """One line, once writing has failed: nothing more is written then, and what was written stays."""
         self.written = 0
+        self._packer = Packer()
         try:
             self._file = path.open("a+b", buffering=0)
         except OSError as error:
@@ -39,15 +40,13 @@ class Recorder:
         head = self._file.read(len(HEADER))
         if head:
             check_header(head)
-        else:
-            self._file.write(HEADER)
 
     def write(self, sample: Sample) -> None:
         """Append one Sample."""
         if self.trouble is not None:
             return
         try:
-            self._file.write(frame(sample))
+            self._file.write(self._packer.pack(sample))
             self.written += 1
         except OSError as error:
             self.trouble = f"recording to {self.path} ended: {error.strerror}; what was written before stays"

@@ -27,8 +27,8 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damage: str | None = None
-        """After reading: one line where the file ended before its end."""
+        self.damage: list[str] = []
+        """After reading: one line for each place where something could not be read."""
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield every Sample that can be read.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chimera_top.cli import COMMANDS, run
-from metrics.recording import HEADER, frame
+from metrics.recording import HEADER, Packer
 from tests.captures import load
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     path = tmp_path / "overload.rec"
-    path.write_bytes(HEADER + b"".join(map(frame, SEEN)))
+    path.write_bytes(b"".join(map(Packer().pack, SEEN)))
     return path
 
 
