@@ -1,7 +1,7 @@
 """Make the pictures of the README: the real program on fixed recordings.
 
-    python screenshots/make.py             draw the pictures from the recordings beside this file
-    python screenshots/make.py --record    make the recordings anew, from the simulator's scenarios, first
+    python -m screenshots.make             draw the pictures from the recordings beside this file
+    python -m screenshots.make --record    make the recordings anew, from the simulator's scenarios, first
 
 The recordings go the road that every recording goes (Store, Assessor, Snapshot), and what is drawn is the frame that
 the screen shows of that Snapshot. The same recording gives the same picture to the byte.
@@ -12,31 +12,27 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cairosvg
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from typing import TYPE_CHECKING
-
-from collectors.engines import identify  # noqa: E402 the folder above has to be on the path first
-from collectors.engines.dialect import read  # noqa: E402
-from collectors.exposition import Parser  # noqa: E402
-from collectors.replay import Recording  # noqa: E402
-from insight.assess import Assessor  # noqa: E402
-from insight.settings import Settings  # noqa: E402
-from metrics.recording import Packer  # noqa: E402
-from metrics.sample import Sample, Source  # noqa: E402
-from metrics.store import Store  # noqa: E402
-from metrics.view import View as Moment  # noqa: E402
-from screenshots.picture import svg  # noqa: E402
-from simulator.gpus import GpuCollector  # noqa: E402
-from simulator.page import render  # noqa: E402
-from simulator.scenario import load  # noqa: E402
-from simulator.simulation import Simulation  # noqa: E402
-from tui.frame import frame  # noqa: E402
-from tui.view import View  # noqa: E402
+from collectors.engines import identify
+from collectors.engines.dialect import read
+from collectors.exposition import Parser
+from collectors.replay import Recording
+from insight.assess import Assessor
+from insight.settings import Settings
+from metrics.recording import Packer
+from metrics.sample import Sample, Source
+from metrics.store import Store
+from metrics.view import View as Moment
+from screenshots.picture import svg
+from simulator.gpus import GpuCollector
+from simulator.page import render
+from simulator.scenario import load
+from simulator.simulation import Simulation
+from tui.frame import frame
+from tui.view import View
 
 if TYPE_CHECKING:
     from metrics.snapshot import Snapshot
