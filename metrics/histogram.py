@@ -47,14 +47,15 @@ class Quantile(Struct, frozen=True):
 
 
 def merge(histograms: list[Histogram]) -> Histogram | None:
-    """Add histograms bucket by bucket; None where there is none or their bounds differ."""
+    """Add histograms bucket by bucket; None where there is none, their bounds differ, or their sum is no number."""
     if not histograms:
         return None
     first = histograms[0]
     if any(other.bounds != first.bounds for other in histograms[1:]):
         return None
     counts = tuple(map(sum, zip(*(each.counts for each in histograms), strict=True)))
-    return Histogram(first.bounds, counts, sum(each.sum for each in histograms))
+    total = sum(each.sum for each in histograms)
+    return Histogram(first.bounds, counts, total) if math.isfinite(total) else None
 
 
 def quantile(histogram: Histogram, q: float) -> Quantile | None:

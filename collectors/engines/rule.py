@@ -114,10 +114,7 @@ def histograms(rule: Rule, name: str, index: Index, apart: Labels) -> tuple[dict
 def _merged(parts: list[Histogram | None]) -> Histogram | None:
     """Add up; None where one is not known, where they differ in their bounds, or where their sum is no number."""
     known = [each for each in parts if each]
-    try:
-        return merge(known) if len(known) == len(parts) else None
-    except OverflowError:
-        return None
+    return merge(known) if len(known) == len(parts) else None
 
 
 def _histogram(cumulative: dict[float, float], count: float | None, total: float | None) -> Histogram | None:
