@@ -6,24 +6,31 @@ from typing import TYPE_CHECKING
 
 from chimera_top import __version__
 from chimera_top.exit import UsageError
-from insight.assess import Assessor
 from insight.objectives import BadObjectiveError, parse_objectives
-from insight.settings import Settings as Asked
 
 if TYPE_CHECKING:
     from chimera_top.config import Settings
+    from insight.assess import Assessor
+    from metrics.snapshot import Objective
+
+
+def objectives(settings: Settings) -> tuple[Objective, ...]:
+    """Read the objectives; raises UsageError that names a wrong one."""
+    try:
+        return parse_objectives(settings.slo)
+    except BadObjectiveError as error:
+        raise UsageError(str(error)) from None
 
 
 def judge(settings: Settings, mode: str, targets: tuple[str, ...] = (), window: float | None = None) -> Assessor:
     """Make an Assessor for a window, by default the screen's; raises UsageError that names a wrong objective."""
-    try:
-        objectives = parse_objectives(settings.slo)
-    except BadObjectiveError as error:
-        raise UsageError(str(error)) from None
+    from insight.assess import Assessor  # noqa: PLC0415 30 ms that the first frame need not wait for
+    from insight.settings import Settings as Asked  # noqa: PLC0415
+
     return Assessor(
         Asked(
             window=settings.window_seconds if window is None else window,
-            objectives=objectives,
+            objectives=objectives(settings),
             mode=mode,
             tool_version=__version__,
             targets=targets,

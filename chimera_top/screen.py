@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -18,18 +17,12 @@ if TYPE_CHECKING:
     Publish = Callable[[Snapshot], None]
 
 
-def can_show() -> bool:
-    """Tell whether there is a terminal to show a screen on: keys come from stdin, frames go to stderr's terminal."""
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"
-
-
 def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for: str) -> int:
     """Show the screen until the user quits and return the exit code.
 
     `make` builds the session; it runs in a thread of its own once the first frame is painted, because what it imports
     (aiohttp, NVML) takes longer than that frame.
     """
-    from chimera_top.export import export  # noqa: PLC0415 likewise
     from tui.app import run_screen  # noqa: PLC0415 textual takes 0.17 s
 
     running = _Running(make)
@@ -37,7 +30,7 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
         running.begin,
         window_seconds=settings.window_seconds,
         set_window=running.set_window,
-        export=export,
+        export=_export,
         ascii=settings.ascii,
         mouse=settings.mouse,
         waiting=f"waiting for the first answer of {waiting_for}",
@@ -45,6 +38,12 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
     if running.failure is not None:
         raise running.failure
     return code
+
+
+def _export(snapshot: Snapshot) -> str:
+    from chimera_top.export import export  # noqa: PLC0415 when a report is asked for
+
+    return export(snapshot)
 
 
 class _Running:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from chimera_top.exit import UsageError
-from collectors.server import ServerCollector
+from collectors.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,18 +14,29 @@ if TYPE_CHECKING:
     from chimera_top.config import Settings
     from collectors.clock import Clock
     from collectors.collector import Collector
+    from collectors.server import ServerCollector
 
 DEFAULT_TARGET = "http://127.0.0.1:8000"
 """Where vLLM listens when nobody told it otherwise."""
 
 
+def target_names(settings: Settings) -> tuple[str, ...]:
+    """Name the servers that are asked for, each once; raises UsageError that names one that is unusable."""
+    try:
+        return tuple(dict.fromkeys(target(each).source for each in settings.targets or (DEFAULT_TARGET,)))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
 def servers(settings: Settings, clock: Clock) -> list[ServerCollector]:
     """Make a collector for each target; raises UsageError that names the target or the setting that is unusable."""
+    from collectors.server import ServerCollector  # noqa: PLC0415 after the first paint
+
     headers = secret_headers(settings, os.environ)
     collectors: dict[str, ServerCollector] = {}
-    for target in settings.targets or (DEFAULT_TARGET,):
+    for each in settings.targets or (DEFAULT_TARGET,):
         try:
-            collector = ServerCollector(target, clock=clock, headers=headers, ca_file=settings.ca_cert)
+            collector = ServerCollector(each, clock=clock, headers=headers, ca_file=settings.ca_cert)
         except ValueError as error:
             raise UsageError(str(error)) from None
         collectors.setdefault(collector.name, collector)

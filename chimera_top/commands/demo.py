@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chimera_top.commands.simulate import scenario
 from chimera_top.config import prepare
 from chimera_top.exit import Exit
-from chimera_top.judge import judge
-from chimera_top.screen import can_show, show
+from chimera_top.judge import judge, objectives
+from chimera_top.recorder import Recorder
+from chimera_top.scenarios import scenario
+from chimera_top.screen import show
 from chimera_top.sources import host
+from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -27,13 +29,13 @@ def run(flags: argparse.Namespace) -> int:
     """Show the screen on a scenario; without a terminal, a report of its first seconds as text."""
     settings = prepare(flags)
     simulated = scenario(flags.scenario)
-    shown = can_show()
-    assessor = judge(settings, "demo", window=None if shown else FALLBACK_SECONDS)
+    shown = is_terminal()
+    objectives(settings)
+    recorder = Recorder(Path(settings.record)) if settings.record else None
     running = ExitStack()
 
     def make(publish: Publish | None = None, ends_after: float | None = None) -> Session:
-        from chimera_top.recorder import Recorder  # noqa: PLC0415 after the first paint, as all below
-        from chimera_top.session import Session  # noqa: PLC0415
+        from chimera_top.session import Session  # noqa: PLC0415 after the first paint, as all below
         from collectors.clock import Clock  # noqa: PLC0415
         from collectors.server import ServerCollector  # noqa: PLC0415
         from simulator.http import serve_in_thread  # noqa: PLC0415
@@ -43,11 +45,11 @@ def run(flags: argparse.Namespace) -> int:
         running.callback(server.close)
         return Session(
             [ServerCollector(server.url, clock=clock), server.gpus, *host(clock)],
-            assessor,
+            judge(settings, "demo", window=None if shown else FALLBACK_SECONDS),
             interval=settings.interval_seconds,
             clock=clock,
             publish=publish,
-            recorder=Recorder(Path(settings.record)) if settings.record else None,
+            recorder=recorder,
             ends_after=ends_after,
         )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chimera_top.config import prepare
-from chimera_top.screen import can_show, show
+from chimera_top.judge import judge, objectives
+from chimera_top.recorder import Recorder
+from chimera_top.screen import show
+from chimera_top.sources import machine, secret_headers, servers, target_names
+from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -26,29 +31,26 @@ def run(flags: argparse.Namespace) -> int:
         from chimera_top.commands import replay  # noqa: PLC0415 a recording as TARGET is rare
 
         return replay.play(settings, settings.targets[0], 1.0)
-    if not can_show():
+    if not is_terminal():
         return print_report(settings)
     return watch_live(settings)
 
 
 def watch_live(settings: Settings) -> int:
     """Show the screen on the servers that the settings name; what is wrong with them is said before it."""
-    from chimera_top.judge import judge  # noqa: PLC0415 the report without a terminal has its own
-    from chimera_top.recorder import Recorder  # noqa: PLC0415
-    from chimera_top.session import Session  # noqa: PLC0415
-    from chimera_top.sources import machine, servers  # noqa: PLC0415
-    from collectors.clock import Clock  # noqa: PLC0415
-
-    clock = Clock()
-    targets = servers(settings, clock)
-    names = tuple(target.name for target in targets)
-    assessor = judge(settings, "live", names)
+    names = target_names(settings)
+    secret_headers(settings, os.environ)
+    objectives(settings)
     recorder = Recorder(Path(settings.record)) if settings.record else None
 
     def make(publish: Publish) -> Session:
+        from chimera_top.session import Session  # noqa: PLC0415 after the first paint
+        from collectors.clock import Clock  # noqa: PLC0415
+
+        clock = Clock()
         return Session(
-            [*targets, *machine(settings, clock)],
-            assessor,
+            [*servers(settings, clock), *machine(settings, clock)],
+            judge(settings, "live", names),
             interval=settings.interval_seconds,
             clock=clock,
             publish=publish,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from chimera_top.config import prepare
 from chimera_top.exit import Exit, FailureError, UsageError
 from chimera_top.judge import judge
-from chimera_top.screen import can_show, show
+from chimera_top.screen import show
 from chimera_top.session import Session
 from collectors.clock import Clock
 from collectors.replay import Recording, ReplayCollector, replay_clock
 from metrics.recording import NotARecordingError
+from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +32,7 @@ def run(flags: argparse.Namespace) -> int:
 
 def play(settings: Settings, path: str, speed: float) -> int:
     """Replay a recording on the screen; without a terminal, report on it as text."""
-    if not can_show():
+    if not is_terminal():
         from chimera_top.export import write  # noqa: PLC0415 the screen does without it
         from chimera_top.lookback import look_back  # noqa: PLC0415
         from insight.report import render  # noqa: PLC0415

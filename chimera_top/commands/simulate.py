@@ -8,10 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from chimera_top.exit import Exit, FailureError, UsageError
+from chimera_top.scenarios import scenario
 from chimera_top.watch import wait
 from collectors.clock import Clock
 from simulator.http import serve_in_thread
-from simulator.scenario import Scenario, ScenarioError, load
 
 if TYPE_CHECKING:
     import argparse
@@ -35,11 +35,3 @@ def run(flags: argparse.Namespace) -> int:
     wait(ended)
     server.close()
     return Exit.OK
-
-
-def scenario(name_or_path: str) -> Scenario:
-    """Load a scenario; raises UsageError, with the file, the key and the reason, where it cannot be."""
-    try:
-        return load(name_or_path)
-    except ScenarioError as error:
-        raise UsageError(str(error)) from None
