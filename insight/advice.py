@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from insight.causes import ANSWERED_BY_THE_CAUSE, CAUSES, cause
 from insight.flags import ADVICE, ANY, CHECK, Action, Advice
 from insight.objectives import label
 from insight.rules.gpu import CLOCK_SHARE
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from insight.settings import Settings
     from metrics.snapshot import Evidence, Target
 
-_EXPLAINED = {"ttft_slo": "model_overloading", "e2e_slo": "model_overloading"}
-"""What needs no advice of its own while the other is there on the same server."""
 _NOW = {RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING}
 
 
@@ -31,24 +30,28 @@ def recommendations(
 ) -> tuple[Recommendation, ...]:
     """Recommend something for every finding that is under way, in the order of the findings."""
     known = {target.id: target for target in targets}
-    present = {(risk.id, risk.target) for risk in risks if risk.state in _NOW}
     found: list[Recommendation] = []
     for risk in risks:
-        if risk.state not in _NOW or (_EXPLAINED.get(risk.id), risk.target) in present:
+        present = {each.id for each in risks if each.state in _NOW and each.target == risk.target}
+        if risk.state not in _NOW or (risk.id in ANSWERED_BY_THE_CAUSE and cause(risk.id, present)):
             continue
-        explains = (each for each, by in _EXPLAINED.items() if by == risk.id and (each, risk.target) in present)
-        answers, target = (risk.id, *explains), known.get(risk.target or "")
-        found += [_recommend(each, risk, target, answers, settings) for each in ADVICE if each.rule == risk.id]
+        answers = (risk.id, *(each for each in CAUSES if each in present and cause(each, present) == risk.id))
+        target = known.get(risk.target or "")
+        found += [_recommend(each, risk, target, answers, present, settings) for each in ADVICE if each.rule == risk.id]
     return tuple(found)
 
 
 def _recommend(
-    advice: Advice, risk: Risk, target: Target | None, answers: tuple[str, ...], settings: Settings
+    advice: Advice, risk: Risk, target: Target | None, answers: tuple[str, ...], present: set[str], settings: Settings
 ) -> Recommendation:
     engine = target.engine if target else None
     own = advice.actions.get(engine, ()) if engine else ()
     offered = (*own, *advice.actions.get(ANY, ()))
-    actions = [each for each in offered if each.now is None or _value_in_force(each.now, target) not in each.done]
+    actions = [
+        each
+        for each in offered
+        if each.not_with not in present and (each.now is None or _value_in_force(each.now, target) not in each.done)
+    ]
     written = [_write(action, target) for action in actions]
     if any(action.restart for action in actions):
         written.append(CHECK)
@@ -87,7 +90,7 @@ def _unestimated(advice: Advice, risk: Risk, settings: Settings) -> tuple[None, 
 
 def _queue_cap(advice: Advice, risk: Risk, settings: Settings) -> tuple[Effect | None, tuple[str, ...]]:
     """Bound the wait of what is accepted: by Little's law N waiting at r finished a second wait N / r."""
-    rate, delay = _evidence(risk, "requests_finished"), _evidence(risk, "queue_seconds")
+    rate, delay = _evidence(risk, "requests_finished"), _evidence(risk, "expected_wait_seconds")
     objective = objective_for("ttft_seconds", settings.objectives)
     if objective is None or rate is None or not rate.value or delay is None:
         return None, (advice.because,)
@@ -95,7 +98,7 @@ def _queue_cap(advice: Advice, risk: Risk, settings: Settings) -> tuple[Effect |
     if most < 1:
         return None, (f"at {units.rate(rate.value)} finished even one request that waits misses {label(objective)}",)
     effect = Effect(
-        "queue_seconds",
+        "expected_wait_seconds",
         now=delay.value,
         lo=0.0,
         mid=None,

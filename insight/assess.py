@@ -92,7 +92,7 @@ class Assessor:
             driver=describe.driver(driver) if driver else None,
             host=describe.host(host, settings.window) if host else None,
             quality=None,
-            scorecard=scorecard(view, targets, gpus, settings),
+            scorecard=scorecard(view, targets, gpus, found, settings),
             risks=found,
             recommendations=recommendations(found, targets, settings),
             not_visible=describe.not_visible(view),

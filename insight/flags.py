@@ -24,6 +24,8 @@ class Action(Struct, frozen=True):
     """It takes a restart of the server."""
     done: tuple[str, ...] = ()
     """Values of `now` with which it has been done already."""
+    not_with: str = ""
+    """Id of a finding on the same server that it would make worse."""
 
 
 class Advice(Struct, frozen=True):
@@ -63,11 +65,14 @@ ADVICE: tuple[Advice, ...] = (
         {
             "vllm": (
                 Action("--data-parallel-size N, where GPUs are free", "?", restart=True),
-                Action("--max-num-seqs higher, as long as the KV cache has room", "?", restart=True),
+                Action("--max-num-seqs higher", "?", restart=True, not_with="cache_saturation"),
             ),
             "llamacpp": (
                 Action(
-                    "-np N (--parallel) higher: the context of -c is shared by the slots", "max_running_requests", True
+                    "-np N (--parallel) higher: the context of -c is shared by the slots",
+                    "max_running_requests",
+                    restart=True,
+                    not_with="cache_saturation",
                 ),
             ),
             ANY: (Action("another replica behind a router that sends to the shortest queue"),),

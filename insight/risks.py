@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight import likelihood
+from insight.causes import as_bad_as_their_effects
 from insight.lifecycle import Life, Phase
 from insight.rules import RULES, Rule
 from insight.standing import RISK_IDS, STANDING, Standing
@@ -39,7 +40,7 @@ def risks(lives: Mapping[Key, Life], view: View) -> tuple[Risk, ...]:
         found = [_found(rule, source, life, view) for source, life in mine if _shown(life)]
         rows += found or _nothing_found(rule, mine, view)
     rows += [_standing(each) for each in STANDING]
-    return tuple(sorted(rows, key=_rank))
+    return tuple(sorted(as_bad_as_their_effects(rows), key=_rank))
 
 
 def _shown(life: Life) -> bool:

@@ -14,24 +14,32 @@ from insight.rules.latency import met_share, objective_for
 from metrics import units
 from metrics.histogram import merge
 from metrics.measure import total_gauge
-from metrics.sample import Source
-from metrics.snapshot import Score, Scorecard
+from metrics.snapshot import RiskState, Score, Scorecard
 
 if TYPE_CHECKING:
     from insight.settings import Settings
-    from metrics.snapshot import Gpu, Target
+    from metrics.snapshot import Gpu, Risk, Target
     from metrics.view import SourceView, View
 
 
-def scorecard(view: View, targets: tuple[Target, ...], gpus: tuple[Gpu, ...], settings: Settings) -> Scorecard:
-    """Score all servers together over the window."""
-    sources = list(view.all(Source.SERVER))
+def scorecard(
+    view: View, targets: tuple[Target, ...], gpus: tuple[Gpu, ...], risks: tuple[Risk, ...], settings: Settings
+) -> Scorecard:
+    """Score all servers together over the window; none that does not serve now, whatever it did before."""
+    idle = {risk.target: f"{risk.title.lower()}: {risk.summary}" for risk in risks if _serves_nobody(risk)}
+    serving = tuple(target for target in targets if target.id not in idle)
+    sources = [view.of(target.id) for target in serving]
+    dead = Score(None, next(iter(idle.values()), "")) if targets and not serving else None
     return Scorecard(
-        throughput=_throughput(sources, targets, settings.window),
-        ttft=_ttft(sources, settings),
+        throughput=dead or _throughput(sources, serving, settings.window),
+        ttft=dead or _ttft(sources, settings),
         quality=Score(None, "not measured: --quality FILE asks questions whose answers are known"),
         efficiency=_efficiency(targets, gpus),
     )
+
+
+def _serves_nobody(risk: Risk) -> bool:
+    return risk.state is RiskState.FIRING and risk.id in {"server_unreachable", "stuck_server"}
 
 
 def _throughput(sources: list[SourceView], targets: tuple[Target, ...], window: float) -> Score:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from metrics import units
@@ -29,6 +31,7 @@ def verdict(risks: tuple[Risk, ...], view: View, settings: Settings, seconds: fl
     ongoing = next((risk for risk in risks if risk.state in {RiskState.PENDING, RiskState.RESOLVING}), None)
     lost = next((risk for risk in risks if risk.state is RiskState.UNKNOWN and risk.since is not None), None)
     found = f"no risk found in {units.duration(seconds)}" if seconds else "no risk found yet"
+    found = _over(risks, view, seconds or 0.0) or found
     if not view.ids(Source.SERVER):
         found += ", GPUs alone: no server is watched"
     if lost:
@@ -38,6 +41,19 @@ def verdict(risks: tuple[Risk, ...], view: View, settings: Settings, seconds: fl
     if firing:
         return Verdict(Severity.INFO, f"{_says(firing[0], view)}; {found}")
     return Verdict(None, found)
+
+
+def _over(risks: tuple[Risk, ...], view: View, seconds: float) -> str | None:
+    """Name what fired within the window and is over: a window with an outage in it was not one without a risk."""
+    ended = [
+        (view.wall - datetime.fromisoformat(end).timestamp(), risk)
+        for risk in risks
+        if not risk.id.startswith("server_restart")
+        for _, end in risk.episodes
+        if end is not None
+    ]
+    ago, last = min(ended, key=itemgetter(0), default=(seconds + 1.0, None))
+    return f"no risk now; {_lower(last.title)} ended {units.duration(ago)} ago" if last and ago <= seconds else None
 
 
 def _says(risk: Risk, view: View) -> str:

@@ -74,6 +74,8 @@ class History:
         self.failed_polls = 0
         """How many polls have failed since the last that succeeded."""
         self.restarted_mono: float | None = None
+        self.away_seconds: float | None = None
+        """How long nobody had an answer from it when it came back from its last restart."""
         self.columns = Columns()
         self.tables = tuple(Table(tier, self.columns) for tier in tiers)
         self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
@@ -101,6 +103,7 @@ class History:
         counters, histograms, noticed = self._continuity.carry(sample)
         if noticed:
             self.restarted_mono = sample.mono
+            self.away_seconds = sample.mono - self.newest_ok.mono if self.newest_ok else None
             self.events.append(Event(sample.wall, noticed, _RESTART_TEXT[noticed]))
         for name, value in counters.items():
             if value > self._carried.get(name, value):

@@ -39,6 +39,8 @@ class Queue(Struct, frozen=True):
     running: float | None
     finished_rate: float | None
     """Requests that ended, per second."""
+    arrival_rate: float | None
+    """Requests that came, per second: those that ended and those by which queue and batch grew."""
 
     @property
     def ratio(self) -> float | None:
@@ -58,8 +60,16 @@ def look(source: SourceView) -> Queue | None:
     waiting = total_gauge(source, "requests_waiting")
     if waiting is None:
         return None
-    rate = source.rate("requests_finished", RATE_SECONDS) if waiting >= 1 else None
-    return Queue(waiting, total_gauge(source, "requests_running"), rate)
+    running = total_gauge(source, "requests_running")
+    finished = source.increase("requests_finished", RATE_SECONDS) if waiting >= 1 else None
+    if finished is None or finished.rate is None:
+        return Queue(waiting, running, None, None)
+    begin = source.view.mono - finished.seconds
+    before = [total_gauge(source, each, 0.0, begin) for each in ("requests_waiting", "requests_running")]
+    if running is None or before[0] is None or before[1] is None:
+        return Queue(waiting, running, finished.rate, None)
+    came = finished.value + waiting + running - before[0] - before[1]
+    return Queue(waiting, running, finished.rate, max(0.0, came / finished.seconds))
 
 
 def overloading(source: SourceView, settings: Settings, firing: bool) -> Condition:
@@ -116,6 +126,8 @@ def _describe(queue: Queue, objective: Objective | None) -> str:
     if queue.running is not None:
         parts.append(f"while {units.count(queue.running)} run")
     text = " ".join(parts) + "."
+    if queue.arrival_rate is not None:
+        text += f" {units.rate(queue.arrival_rate)} arrive and {units.rate(queue.finished_rate)} are finished."
     if queue.delay is not None:
         text += (
             f" At {units.rate(queue.finished_rate)} finished, one that arrives now waits about "
@@ -141,10 +153,13 @@ def _evidence(queue: Queue, objective: Objective | None) -> tuple[Evidence, ...]
     if queue.finished_rate is not None:
         text = f"{units.rate(queue.finished_rate)} finished"
         found.append(Evidence("requests_finished", queue.finished_rate, "1/s", window_seconds=RATE_SECONDS, text=text))
+    if queue.arrival_rate is not None:
+        text = f"{units.rate(queue.arrival_rate)} arrive"
+        found.append(Evidence("requests_arrived", queue.arrival_rate, "1/s", window_seconds=RATE_SECONDS, text=text))
     if queue.delay is not None:
         limit = DELAY_SHARE * objective.limit if objective else None
         text = f"a wait of about {units.duration(queue.delay)}"
-        found.append(Evidence("queue_seconds", queue.delay, "s", threshold=limit, text=text))
+        found.append(Evidence("expected_wait_seconds", queue.delay, "s", threshold=limit, text=text))
     return tuple(found)
 
 

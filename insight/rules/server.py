@@ -132,12 +132,15 @@ def restarted(source: SourceView, settings: Settings, firing: bool) -> Condition
     moment = source.history.restarted_mono
     if moment is None or source.view.mono - moment > RESTART_SECONDS:
         return HOLDS_NOT
-    ago = units.duration(source.view.mono - moment)
+    ago, away = units.duration(source.view.mono - moment), source.history.away_seconds
+    outage = away is not None and away > STALE_POLLS * source.view.interval
+    silence = f" after {units.duration(away)} without an answer" if outage else ""
     return Condition(
         holds=True,
-        summary=f"{ago} ago",
+        summary=f"{ago} ago{silence}",
         severity=Severity.INFO,
-        description=f"Its counters began anew {ago} ago: caches are cold, and what was running before is lost.",
+        description=f"It began anew {ago} ago{silence}: caches are cold, and what was running before is lost.",
+        evidence=(Evidence("seconds_without_answer", away, "s", text=f"no answer for {units.duration(away)}"),),
         since=moment,
     )
 
