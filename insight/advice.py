@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from insight.settings import Settings
     from metrics.snapshot import Evidence, Target
 
-_NOW = {RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING}
+_NOW = {RiskState.FIRING, RiskState.PENDING}
 
 
 def recommendations(
@@ -89,13 +89,18 @@ def _unestimated(advice: Advice, risk: Risk, settings: Settings) -> tuple[None, 
 
 
 def _queue_cap(advice: Advice, risk: Risk, settings: Settings) -> tuple[Effect | None, tuple[str, ...]]:
-    """Bound the wait of what is accepted: by Little's law N waiting at r finished a second wait N / r."""
+    """Bound the wait of what is accepted: by Little's law n waiting at r finished a second wait n / r.
+
+    vLLM's limit is on all that is in flight (`SchedulerConfig.max_num_queued_reqs`, 0.32: "waiting or running"), so the
+    batch comes on top; a limit on the queue alone would cut the batch down.
+    """
     rate, delay = _evidence(risk, "requests_finished"), _evidence(risk, "expected_wait_seconds")
     objective = objective_for("ttft_seconds", settings.objectives)
     if objective is None or rate is None or not rate.value or delay is None:
         return None, (advice.because,)
+    running = _evidence(risk, "requests_running")
     most = math.floor(rate.value * objective.limit)
-    if most < 1:
+    if most < 1 or running is None or running.value is None:
         return None, (f"at {units.rate(rate.value)} finished even one request that waits misses {label(objective)}",)
     effect = Effect(
         "expected_wait_seconds",
@@ -109,7 +114,13 @@ def _queue_cap(advice: Advice, risk: Risk, settings: Settings) -> tuple[Effect |
         assumptions=(f"it goes on finishing {units.rate(rate.value)}", "the prefill comes on top of the wait"),
     )
     limit = units.value(objective.limit, "s")
-    return effect, (f"N = {most}: {units.rate(rate.value)} finished times the {limit} of {label(objective)}",)
+    in_flight = round(running.value) + most
+    return effect, (
+        (
+            f"N = {in_flight}: {units.count(running.value)} that run, and {most} that may wait, which is "
+            f"{units.rate(rate.value)} finished times the {limit} of {label(objective)}"
+        ),
+    )
 
 
 def _capacity(advice: Advice, risk: Risk, settings: Settings) -> tuple[None, tuple[str, ...]]:

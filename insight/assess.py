@@ -121,7 +121,7 @@ def blindness(source: SourceView) -> Condition | None:
         return unknown("it has not answered yet")
     age = source.age or 0.0
     if source.history.failed_polls >= FAILED_POLLS or age > STALE_POLLS * source.view.interval + 1.0:
-        return unknown(f"no answer for {units.duration(age)}")
+        return unknown(f"no metrics for {units.duration(age)}")
     if source.state in {State.UNAUTHORISED, State.STARTING}:
         return unknown(source.newest.reason or f"it is {source.state.value}")
     return None

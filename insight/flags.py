@@ -50,7 +50,11 @@ ADVICE: tuple[Advice, ...] = (
         "model_overloading",
         {
             "vllm": (
-                Action("--max-num-queued-reqs N: what comes above it gets 503 (0.32 and newer)", "?", restart=True),
+                Action(
+                    "--max-num-queued-reqs N, which counts waiting and running requests: what comes above it gets 503",
+                    "?",
+                    restart=True,
+                ),
             ),
             "llamacpp": (
                 Action("limit concurrent requests in the proxy before it: llama-server has no switch for it"),

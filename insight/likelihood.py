@@ -17,7 +17,7 @@ def again(episodes: int, observed: float) -> str:
     if observed <= 0:
         return "not observed"
     if episodes == 0:
-        return f"not observed in {units.duration(observed)} (at most {units.digits(3 / observed * 3600, 2)}/h)"
+        return f"not observed in {units.duration(observed)} (at most 3 in as long)"
     horizon = min(LONGEST_HORIZON, observed)
     chance = 1 - (observed / (observed + horizon)) ** (episodes + 0.5)
     seen = "once" if episodes == 1 else f"{episodes} times"

@@ -77,6 +77,6 @@ STANDING = (
         "Model drift due to data shifts",
         "not judged: needs a reference window of prompt and output lengths",
         "medium: limits and objectives were set for other traffic",
-        "Keep a recording of a good day and compare it with chimera-top compare.",
+        "Keep a recording of a good day and compare its report with today's.",
     ),
 )

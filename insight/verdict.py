@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from metrics.view import View
 
 
+SOON_SECONDS = 10.0
+"""The slowest of the rules takes so long to fire; before that, nothing found says nothing."""
+
+
 def verdict(risks: tuple[Risk, ...], view: View, settings: Settings, seconds: float | None) -> Verdict:
     """Say what matters most. It is never said that all is well where nothing was seen.
 
@@ -22,25 +26,35 @@ def verdict(risks: tuple[Risk, ...], view: View, settings: Settings, seconds: fl
     """
     firing = [risk for risk in risks if risk.state is RiskState.FIRING]
     if firing and firing[0].severity is not Severity.INFO:
-        return Verdict(firing[0].severity, _says(firing[0], view) + _more(len(firing) - 1))
+        return Verdict(firing[0].severity, _says(firing[0], view) + _more(len(firing) - 1), "firing")
     silent = _silent(view, settings)
     if silent:
-        return Verdict(None, f"waiting for the first answer of {', '.join(silent)}")
+        return Verdict(None, f"waiting for the first answer of {', '.join(silent)}", "blind")
     if not view.ids(Source.SERVER) and not view.ids(Source.GPU):
-        return Verdict(None, "nothing to judge: no server and no GPU is seen")
-    ongoing = next((risk for risk in risks if risk.state in {RiskState.PENDING, RiskState.RESOLVING}), None)
+        return Verdict(None, "nothing to judge: no server and no GPU is seen", "blind")
+    return _nothing_bad(risks, view, seconds)
+
+
+def _nothing_bad(risks: tuple[Risk, ...], view: View, seconds: float | None) -> Verdict:
+    """Say how it stands while nothing worse than an info fires."""
     lost = next((risk for risk in risks if risk.state is RiskState.UNKNOWN and risk.since is not None), None)
+    if lost:
+        text = f"cannot be told: {lost.title.lower()}, {lost.summary.removeprefix('cannot be told: ')}"
+        return Verdict(None, text, "blind")
+    pending = next((risk for risk in risks if risk.state is RiskState.PENDING), None)
+    if pending:
+        return Verdict(None, f"pending: {_says(pending, view)}", "pending")
     found = f"no risk found in {units.duration(seconds)}" if seconds else "no risk found yet"
     found = _over(risks, view, seconds or 0.0) or found
     if not view.ids(Source.SERVER):
         found += ", GPUs alone: no server is watched"
-    if lost:
-        return Verdict(None, f"cannot be told: {lost.title.lower()}, {lost.summary.removeprefix('cannot be told: ')}")
-    if ongoing:
-        found = f"{ongoing.state.value}: {_says(ongoing, view)}"
-    if firing:
-        return Verdict(Severity.INFO, f"{_says(firing[0], view)}; {found}")
-    return Verdict(None, found)
+    resolving = next((risk for risk in risks if risk.state is RiskState.RESOLVING), None)
+    if resolving:
+        found = f"resolving: {_says(resolving, view)}"
+    note = next((risk for risk in risks if risk.state is RiskState.FIRING), None)
+    if note:
+        return Verdict(Severity.INFO, f"{_says(note, view)}; {found}", "firing")
+    return Verdict(None, found, "quiet" if seconds and seconds >= SOON_SECONDS else "young")
 
 
 def _over(risks: tuple[Risk, ...], view: View, seconds: float) -> str | None:

@@ -77,6 +77,9 @@ class Measure(Struct, frozen=True, eq=False):
     """Real time between the two polls that the numbers are the difference of."""
     by: dict[str, Measure] = field(default_factory=dict)
     """The parts, where the server splits the quantity by a label: `reason=length`, `engine=0`."""
+    lo: float | None = None
+    """Statistics of a sample: the lower end of the 95 % interval of `value`."""
+    hi: float | None = None
 
 
 class Track(Struct, frozen=True, eq=False):
@@ -293,6 +296,9 @@ class Verdict(Struct, frozen=True, eq=False):
     severity: Severity | None
     """None: nothing fires."""
     text: str
+    state: str = "quiet"
+    """`firing`, `pending` (something is about to fire), `quiet` (watched, and nothing found), `blind` (nothing can be
+    told), `young` (watched for too short a time to say that nothing is found)."""
 
 
 class Tool(Struct, frozen=True, eq=False):
@@ -322,6 +328,8 @@ class Snapshot(Struct, frozen=True, eq=False):
     driver: Driver | None
     host: Host | None
     quality: dict[str, Measure] | None
+    """What the answers to questions with known answers say together (`insight.quality.summary`); `count` is the answers
+    behind a number, `lo` and `hi` its 95 % interval. None where nobody was asked."""
     scorecard: Scorecard
     risks: tuple[Risk, ...]
     """Worst first."""

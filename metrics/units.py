@@ -126,11 +126,12 @@ def bounds(quantile: Quantile | None, unit: str) -> str:
 
 
 def estimate(quantile: Quantile | None, unit: str) -> str:
-    """Write a quantile as one number, `~` before it because it is interpolated: `~33.2 s`, `>160 s`, `—`."""
-    if quantile is None:
-        return UNKNOWN
-    if quantile.estimate is None:
-        return f">{value(quantile.lo, unit)}"
+    """Write a quantile as one number, `~` before it because it is interpolated: `~33.2 s`, `>160 s`, `<300 ms`, `—`.
+
+    There is no interpolation in the lowest bucket: it would place a queue of 1 ms in the middle of vLLM's first 300 ms.
+    """
+    if quantile is None or quantile.estimate is None or quantile.lo == 0:
+        return bounds(quantile, unit)
     return f"~{value(quantile.estimate, unit)}"
 
 

@@ -29,7 +29,7 @@ class Exit(IntEnum):
     OK = 0
     """A server was seen and judged, and nothing worse than an info fires."""
     WARNING = 1
-    """The worst risk that fires is a warning."""
+    """The worst risk that fires is a warning, or something critical is about to fire."""
     CRITICAL = 2
     """A critical risk fires; a server that is down or refuses the token is one."""
     UNKNOWN = 3
@@ -53,7 +53,8 @@ def _status(snapshot: Snapshot) -> Exit:
     firing = {risk.severity for risk in snapshot.risks if risk.state is RiskState.FIRING}
     if Severity.CRITICAL in firing:
         return Exit.CRITICAL
-    if Severity.WARNING in firing:
+    soon = {risk.severity for risk in snapshot.risks if risk.state is RiskState.PENDING}
+    if Severity.WARNING in firing or Severity.CRITICAL in soon:
         return Exit.WARNING
     seen = any(target.state is State.OK for target in snapshot.targets)
     judged = any(risk.state is not RiskState.UNKNOWN for risk in snapshot.risks)

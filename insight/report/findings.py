@@ -103,7 +103,7 @@ def evidence(snapshot: Snapshot) -> list[Block]:
 
 def _findings(snapshot: Snapshot, risk: Risk) -> list[Block]:
     since = f"since {risk.since}" if risk.since else "since when is not known"
-    lasted = f" ({units.duration(risk.seconds_in_state)})" if risk.seconds_in_state is not None else ""
+    lasted = f", {risk.state.value} for {units.duration(risk.seconds_in_state)}" if risk.seconds_in_state else ""
     soon = f", fires in {units.duration(risk.fires_in_seconds)}" if risk.fires_in_seconds is not None else ""
     said = f" {opening(risk.summary)}" if risk.summary else ""
     blocks: list[Block] = [
@@ -135,7 +135,7 @@ def _timeline(snapshot: Snapshot) -> list[Block]:
     for risk in snapshot.risks:
         title = _title(snapshot, risk)
         for begin, end in risk.episodes:
-            happened.append((begin, "risk", f"{title} fires"))
+            happened.append((begin, "risk", f"{title} begins"))
             if end is not None:
                 happened.append((end, "risk", f"{title} is over"))
     blocks: list[Block] = [Heading(3, "Timeline")]

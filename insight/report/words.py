@@ -98,7 +98,7 @@ def known(text: str) -> str:
 def quantile_cell(quantile: Quantile | None, unit: str) -> str:
     """Write a quantile as its estimate and the interval that certainly holds it: `~33.2 s [20-40 s]`, `>160 s`, `—`."""
     estimate = units.estimate(quantile, unit)
-    if quantile is None or quantile.estimate is None:
+    if not estimate.startswith("~"):
         return estimate
     return f"{estimate}\n[{units.bounds(quantile, unit)}]"
 

@@ -52,7 +52,7 @@ def unreachable(source: SourceView, settings: Settings, firing: bool) -> Conditi
             return Condition(holds=False, summary=_reason(source), severity=Severity.CRITICAL)
     else:
         return HOLDS_NOT
-    silence = f"no answer for {units.duration(age)}" if age is not None else "never answered"
+    silence = f"no metrics for {units.duration(age)}" if age is not None else "no metrics so far"
     return Condition(
         holds=True,
         summary=f"{silence}: {_reason(source)}" if _reason(source) else silence,

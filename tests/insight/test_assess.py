@@ -112,7 +112,7 @@ def test_a_risk_that_was_watched_in_vain_says_for_how_long(drive: Callable[..., 
         driven.poll(float(mono), server(float(mono), gauges={"requests_waiting": 0.0}))
     risk = driven.risk("model_overloading")
     assert risk.state.value == "not_observed"
-    assert risk.likelihood == "not observed in 5 min (at most 36/h)"
+    assert risk.likelihood == "not observed in 5 min (at most 3 in as long)"
 
 
 def test_the_likelihood_of_what_came_before_states_horizon_and_count() -> None:
@@ -147,7 +147,7 @@ def test_what_fired_when_the_data_went_stays_unknown_and_not_over(drive: Callabl
     driven.poll(60.0)
     risk = driven.risk("model_overloading")
     assert risk.state.value == "unknown"
-    assert risk.summary.startswith("cannot be told: no answer for 41 s (before: 60 waiting")
+    assert risk.summary.startswith("cannot be told: no metrics for 41 s (before: 60 waiting")
 
 
 # --- what is there
@@ -307,10 +307,10 @@ def overloaded(drive: Drive, engine: str, rate: float | None = 2.0) -> Drive:
 
 
 def test_the_queue_cap_is_bounded_by_what_was_measured(drive: Callable[..., Drive]) -> None:
-    """At 2 finished a second and 2 s allowed, 4 may wait; the effect is a bound with its assumptions."""
+    """At 2 finished a second and 2 s allowed, 4 may wait beside the 8 that run; the effect is a bound."""
     cap, more = overloaded(drive(), "vllm").snapshot().recommendations
     assert (cap.id, cap.risks, cap.target) == ("admission_control", ("model_overloading",), URL)
-    assert any("N = 4: 2/s finished" in line for line in cap.because)
+    assert any(line.startswith("N = 12: 8 that run, and 4 that may wait") for line in cap.because)
     assert cap.effect is not None
     assert (cap.effect.now, cap.effect.mid, cap.effect.hi) == (30.0, None, 2.0)
     assert (cap.effect.basis, cap.effect.grade) == ("bound", Grade.C)

@@ -214,7 +214,7 @@ def test_three_failed_polls_make_a_server_unreachable(drive: Callable[[], Drive]
     driven.poll(3.0, server(3.0, State.DOWN, "connection refused"))
     verdict = driven.snapshot().verdict
     assert verdict.severity is Severity.CRITICAL
-    assert verdict.text == "server unreachable: no answer for 3 s: connection refused"
+    assert verdict.text == "server unreachable: no metrics for 3 s: connection refused"
 
 
 def test_a_collector_that_fell_silent_makes_a_server_unreachable(drive: Callable[[], Drive]) -> None:

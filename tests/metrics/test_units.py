@@ -64,7 +64,7 @@ def test_rate(number: float | None, unit: str, text: str) -> None:
     [
         (Quantile(33.2, 20.0, 40.0), "20-40 s", "~33.2 s"),
         (Quantile(None, 160.0, None), ">160 s", ">160 s"),
-        (Quantile(0.05, 0.0, 0.1), "<100 ms", "~50 ms"),
+        (Quantile(0.05, 0.0, 0.1), "<100 ms", "<100 ms"),
         (Quantile(0.9, 0.8, 1.0), "800 ms-1 s", "~900 ms"),
         (Quantile(30.0, 20.0, None), ">20 s", "~30 s"),
         (None, "—", "—"),
