@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -45,21 +46,52 @@ def run(argv: list[str]) -> int:
     """Run the command that `argv` asks for and return the exit code of the process."""
     command = argv[0] if argv and argv[0] in COMMANDS else "live"
     try:
+        _refuse_mistakes(argv)
         flags = _parser(command).parse_args(argv[1:] if argv and argv[0] in COMMANDS else argv)
         module = importlib.import_module(f"chimera_top.commands.{command}")
         return int(module.run(flags))
-    except UsageError as error:
-        sys.stderr.write(f"chimera-top: {error}\n")
-        return 3 if command == "check" else Exit.USAGE
-    except FailureError as error:
-        sys.stderr.write(f"chimera-top: {error}\n")
-        return 3 if command == "check" else Exit.FAILED
+    except (UsageError, FailureError) as error:
+        return _failed(command, str(error), Exit.USAGE if isinstance(error, UsageError) else Exit.FAILED)
     except KeyboardInterrupt:
-        return 130
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of stdout went away; without this, Python complains once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.NO_READER
+    except OSError as error:
+        return _failed(
+            command, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", Exit.FAILED
+        )
+    except Exception as error:
+        import logging  # noqa: PLC0415 only now needed
+
+        logging.getLogger(__name__).exception("internal error")
+        message = f"internal error: {type(error).__name__}: {error}; --log-file FILE keeps where it came from"
+        return _failed(command, message, Exit.FAILED)
+
+
+def _failed(command: str, message: str, code: Exit) -> int:
+    """Say what went wrong in one line; `check` answers UNKNOWN, for 1 would be WARNING and 2 CRITICAL."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"chimera-top: {message}\n")
+    return Exit.CHECK_UNKNOWN if command == "check" else code
+
+
+def _refuse_mistakes(argv: list[str]) -> None:
+    """Raise UsageError for what argparse would take for a server: a mistyped command, or flags before the command."""
+    if argv and argv[0].startswith("-") and (named := next((each for each in argv if each in COMMANDS), None)):
+        raise UsageError(f"put the command first: chimera-top {named} {' '.join(e for e in argv if e != named)}")
+    if (
+        argv
+        and re.fullmatch(r"[a-z]+", argv[0])
+        and argv[0] not in {*COMMANDS, "localhost"}
+        and not os.access(argv[0], os.F_OK)
+    ):
+        from difflib import get_close_matches  # noqa: PLC0415 only for a mistake
+
+        near = get_close_matches(argv[0], COMMANDS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"{argv[0]!r} is no command; {hint}A server is named by host:port or URL, see --help")
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -99,6 +131,25 @@ def _watching(parser: argparse.ArgumentParser) -> None:
         help="send HEADER, its value from variable NAME",
     )
     group.add_argument("--ca-cert", metavar="FILE", help="trust this certificate authority for https targets")
+
+
+def _probe(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("probe (sends requests that generate, which costs tokens)")
+    group.add_argument(
+        "--probe",
+        action="store_true",
+        default=None,
+        help="measure what a client gets, with a small request now and then",
+    )
+    group.add_argument("--probe-interval", metavar="TIME", help="from request to request (10s)")
+    group.add_argument(
+        "--probe-budget", metavar="N", type=int, help="tokens an hour, prompts included, at most (60000)"
+    )
+    group.add_argument("--probe-model", metavar="NAME", help="model to ask (the first that the server names)")
+    group.add_argument(
+        "--probe-force", action="store_true", default=None, help="go on while requests wait in the server for over 30 s"
+    )
+    group.add_argument("--price", metavar="X", type=float, help="dollars for a million tokens, to say what probes cost")
 
 
 def _config(parser: argparse.ArgumentParser) -> None:
@@ -154,11 +205,11 @@ def _port(parser: argparse.ArgumentParser) -> None:
 
 
 _FLAGS = {
-    "live": (_targets, _watching, _screen, _recording, _config),
+    "live": (_targets, _watching, _probe, _screen, _recording, _config),
     "demo": (_scenario, _watching, _screen, _recording, _config),
-    "report": (_targets, _for, _report, _watching, _recording, _config),
-    "check": (_targets, _for, _watching, _config),
-    "record": (_targets, _output, _watching, _config),
+    "report": (_targets, _for, _report, _watching, _probe, _recording, _config),
+    "check": (_targets, _for, _watching, _probe, _config),
+    "record": (_targets, _output, _watching, _probe, _config),
     "replay": (_file, _screen, _config),
     "simulate": (_scenario, _port),
     "schema": (),

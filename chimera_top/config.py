@@ -36,6 +36,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     headers: tuple[str, ...] = ()
     """`HEADER=NAME`: send HEADER with the value of the environment variable NAME."""
     ca_cert: str | None = None
+    probe: bool = False
+    """Whether requests that generate may be sent, to measure what a client gets."""
+    probe_interval: str = "10s"
+    """From request to request."""
+    probe_budget: int = 60_000
+    """Tokens that the probe of one server may cost in any hour."""
+    probe_model: str | None = None
+    """The model that is asked; the first that the server names where none is given."""
+    probe_force: bool = False
+    """Whether the probe goes on while requests have been waiting in the server for over 30 s."""
+    price: float | None = None
+    """Dollars for a million tokens."""
     ascii: bool = False
     mouse: bool = False
     record: str | None = None
@@ -51,6 +63,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The window of the screen, 10 s to 48 h."""
         return length_of_time("window", self.window, 10, 48 * 3600)
 
+    @property
+    def probe_interval_seconds(self) -> float:
+        """From request to request of the probe, 1 s to 1 h."""
+        return length_of_time("probe_interval", self.probe_interval, 1, 3600)
+
 
 def length_of_time(name: str, text: str, low: float, high: float) -> float:
     """Read a length of time within bounds; raises UsageError that names the setting."""
@@ -65,11 +82,11 @@ def length_of_time(name: str, text: str, low: float, high: float) -> float:
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """Put the settings together; raises UsageError with one line that names what is wrong and where."""
-    path = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
+    named = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
+    path = Path(named) if named else default_path(environ)
     values: dict[str, Any] = {}
-    values.update(
-        _from_file(Path(path), must_exist=True) if path else _from_file(default_path(environ), must_exist=False)
-    )
+    if path is not None:
+        values.update(_from_file(path, must_exist=bool(named)))
     values.update(_from_environment(environ))
     values.update({name: flags[name] for name in Settings.__struct_fields__ if flags.get(name) not in (None, [])})
     return _convert(values, "the settings")
@@ -88,10 +105,11 @@ def prepare(flags: argparse.Namespace) -> Settings:
     return settings
 
 
-def default_path(environ: Mapping[str, str]) -> Path:
-    """Tell where the configuration file is looked for when none is named."""
-    base = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", ""), ".config")  # noqa: PTH118 Path("") is "."
-    return Path(base) / "chimera-top" / "config.toml"
+def default_path(environ: Mapping[str, str]) -> Path | None:
+    """Tell where the configuration file is looked for when none is named; nowhere without a home."""
+    home = environ.get("HOME")
+    base = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+    return Path(base) / "chimera-top" / "config.toml" if base else None
 
 
 def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -12,7 +12,13 @@ class Exit(IntEnum):
     FAILED = 1
     """It could not do what was asked; the last line on stderr says why and what to do."""
     USAGE = 64
-    """The command line or the configuration is wrong (EX_USAGE); `check` says 3 instead, for 2 would be CRITICAL."""
+    """The command line or the configuration is wrong (EX_USAGE)."""
+    CHECK_UNKNOWN = 3
+    """What `check` says instead of the two above."""
+    INTERRUPTED = 130
+    """Ctrl-C: 128 + SIGINT."""
+    NO_READER = 141
+    """The reader of stdout went away: 128 + SIGPIPE."""
 
 
 class UsageError(Exception):

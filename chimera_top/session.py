@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from collectors.poller import Poller
-from metrics.store import Store
+from metrics.store import TIERS, Store, Tier
 from metrics.view import View
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from insight.assess import Assessor
     from metrics.sample import Sample
     from metrics.snapshot import Snapshot
+
+MOST_ROWS = 100_000
+"""Polls that are kept one by one at most: 27 h at one a second."""
 
 
 class Session:
@@ -60,7 +63,10 @@ class Session:
         self._last_view: View | None = None
         self.ended = threading.Event()
         """Set when it has ended by itself; whoever sets it from outside wants it to end."""
-        self.store = Store()
+        # Every poll of a watch with an end is kept, so that what is said speaks of its first second.
+        polls = 0 if ends_after is None else round(ends_after / interval) + 10
+        finest = Tier(0.0, min(MOST_ROWS, max(polls, TIERS[0].rows)))
+        self.store = Store((finest, *TIERS[1:]))
         self._poller = Poller(collectors, interval, clock, self._take, on_tick=self._tick)
 
     def start(self) -> None:

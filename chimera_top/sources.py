@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chimera_top.exit import UsageError
 from collectors.target import target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from chimera_top.config import Settings
     from collectors.clock import Clock
     from collectors.collector import Collector
+    from collectors.probe.schedule import Plan
     from collectors.server import ServerCollector
 
 DEFAULT_TARGET = "http://127.0.0.1:8000"
 """Where vLLM listens when nobody told it otherwise."""
+
+
+def named_recordings(settings: Settings) -> list[str]:
+    """List the targets that are files; raises UsageError where there is more than that one."""
+    recordings = [target for target in settings.targets if "://" not in target and Path(target).is_file()]
+    if recordings and len(settings.targets) > 1:
+        raise UsageError(f"{recordings[0]} is a recording: give one, and alone")
+    return recordings
 
 
 def target_names(settings: Settings) -> tuple[str, ...]:
@@ -41,6 +51,43 @@ def servers(settings: Settings, clock: Clock) -> list[ServerCollector]:
             raise UsageError(str(error)) from None
         collectors.setdefault(collector.name, collector)
     return list(collectors.values())
+
+
+def probed(settings: Settings, collectors: Sequence[ServerCollector], clock: Clock) -> list[Collector]:
+    """Put a probe beside each server where probes are asked for; raises UsageError that names an unusable setting."""
+    if not settings.probe:
+        return list(collectors)
+    from collectors.probe.collector import ProbeCollector  # noqa: PLC0415 only who asks for probes pays for them
+    from collectors.probe.overhear import Overheard  # noqa: PLC0415
+
+    plan = probe_plan(settings)
+    headers = secret_headers(settings, os.environ)
+    urls = {target(each).source: each for each in settings.targets or (DEFAULT_TARGET,)}
+    both: list[Collector] = []
+    for server in collectors:
+        probe = ProbeCollector(urls[server.name], plan, clock=clock, headers=headers, ca_file=settings.ca_cert)
+        both += [Overheard(server, probe.heard), probe]
+    return both
+
+
+def probe_plan(settings: Settings) -> Plan:
+    """Read what is asked of a probe; raises UsageError that names an unusable setting."""
+    from collectors.probe.prompt import REQUEST_TOKENS  # noqa: PLC0415
+    from collectors.probe.schedule import Plan  # noqa: PLC0415
+
+    if settings.probe_budget < REQUEST_TOKENS:
+        raise UsageError(
+            f"probe_budget: {settings.probe_budget} tokens an hour do not pay for one request of {REQUEST_TOKENS}"
+        )
+    if settings.price is not None and not 0 <= settings.price < float("inf"):
+        raise UsageError(f"price: {settings.price} is no price: write dollars for a million tokens, as 0.6")
+    return Plan(
+        interval=settings.probe_interval_seconds,
+        tokens_per_hour=settings.probe_budget,
+        model=settings.probe_model,
+        force=settings.probe_force,
+        price=settings.price,
+    )
 
 
 def machine(settings: Settings, clock: Clock) -> list[Collector]:

@@ -23,7 +23,6 @@ from metrics.measure import measure
 from metrics.sample import Source, State
 from metrics.snapshot import SCHEMA_VERSION, Snapshot, Tool
 from metrics.track import Tracks
-from metrics.view import STALE_POLLS
 
 if TYPE_CHECKING:
     from insight.lifecycle import Life
@@ -105,7 +104,8 @@ class Assessor:
     def _targets(self, view: View) -> tuple[Target, ...]:
         order = {name: index for index, name in enumerate(self.settings.targets)}
         ids = sorted(view.ids(Source.SERVER), key=lambda each: order.get(each, len(order)))
-        return tuple(describe.target(view.of(each), self._tracks, self.settings.window) for each in ids)
+        heard = tuple(describe.target(view.of(each), self._tracks, self.settings.window) for each in ids)
+        return heard + tuple(describe.silent(each) for each in self.settings.targets if each not in ids)
 
     def _gpus(self, view: View) -> tuple[Gpu, ...]:
         found = [describe.gpu(source, self._tracks, self.settings.window) for source in view.all(Source.GPU)]
@@ -120,7 +120,7 @@ def blindness(source: SourceView) -> Condition | None:
     if source.newest_ok is None:
         return unknown("it has not answered yet")
     age = source.age or 0.0
-    if source.history.failed_polls >= FAILED_POLLS or age > STALE_POLLS * source.view.interval + 1.0:
+    if source.history.failed_polls >= FAILED_POLLS or age > source.view.patience:
         return unknown(f"no metrics for {units.duration(age)}")
     if source.state in {State.UNAUTHORISED, State.STARTING}:
         return unknown(source.newest.reason or f"it is {source.state.value}")

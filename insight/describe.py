@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from insight.probe import probe_facts, probe_measures
 from metrics.measure import measure, measures, total_gauge
 from metrics.sample import Source, State
 from metrics.series import split_series
@@ -24,6 +25,8 @@ _UNSEEN = {
     Source.DRIVER: ("GPUs", "heat, power, memory and faults of the GPUs are not watched"),
     Source.GPU: ("", "nothing can be said of it now"),
     Source.HOST: ("this host", "CPU, memory and disks are not watched"),
+    Source.QUALITY: ("quality of the answers", "wrong answers would not be noticed"),
+    Source.PROBE: ("", "what a client gets is not measured"),
     Source.MONITOR: ("part of this program", "what it does is not done"),
 }
 """What is not seen of each kind of source while it does not answer, and what follows; an empty name is its id."""
@@ -58,10 +61,29 @@ def target(source: SourceView, tracks: Tracks, window: float) -> Target:
         window_seconds=source.seconds(window),
         poll_seconds=source.newest.duration,
         simulated=simulated(source),
-        quantities=measures(source, window),
-        facts=facts,
+        quantities={**measures(source, window), **probe_measures(source.view, source.id, window)},
+        facts={**facts, **probe_facts(source.view, source.id)},
         tracks=tracks.of(source, SERVER_TRACKS, window),
         quantile_seconds=max(step_for(window, source.view.interval), QUANTILE_SECONDS),
+    )
+
+
+def silent(url: str) -> Target:
+    """Describe a server that was asked for and whose first poll has not ended yet."""
+    return Target(
+        id=url,
+        url=url,
+        engine=None,
+        engine_version=None,
+        model=None,
+        state=State.STARTING,
+        reason="its first answer is awaited",
+        age_seconds=None,
+        uptime_seconds=None,
+        window_seconds=None,
+        poll_seconds=None,
+        simulated=False,
+        quantities={},
     )
 
 

@@ -14,6 +14,7 @@ from insight.rules.latency import met_share, objective_for
 from metrics import units
 from metrics.histogram import merge
 from metrics.measure import total_gauge
+from metrics.sample import Source
 from metrics.snapshot import RiskState, Score, Scorecard
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def scorecard(
 ) -> Scorecard:
     """Score all servers together over the window; none that does not serve now, whatever it did before."""
     idle = {risk.target: f"{risk.title.lower()}: {risk.summary}" for risk in risks if _serves_nobody(risk)}
-    serving = tuple(target for target in targets if target.id not in idle)
+    heard = set(view.ids(Source.SERVER)) - idle.keys()
+    serving = tuple(target for target in targets if target.id in heard)
     sources = [view.of(target.id) for target in serving]
     dead = Score(None, next(iter(idle.values()), "")) if targets and not serving else None
     return Scorecard(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STALE_POLLS = 3
 """A source is stale after so many intervals without a poll that succeeded, and down after so many that failed."""
+SLOWEST_ANSWER_SECONDS = 6.0
+"""An answer may take so long before its poll is given up: silence within it says nothing yet."""
 
 
 _KNOWN_STATES = frozenset((State.OK, State.STALE))
@@ -54,6 +56,11 @@ class View:
         self.wall = wall
         self.interval = interval
         self._sources = store.sources
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a source may be silent before that means anything."""
+        return max(STALE_POLLS * self.interval, SLOWEST_ANSWER_SECONDS) + 1.0
 
     def ids(self, kind: Source) -> list[str]:
         """List the sources of a kind, in the order in which they were first heard of."""
@@ -109,7 +116,7 @@ class SourceView:
         if newest is State.DOWN:
             early = self.history.kind is Source.SERVER and self.history.failed_polls < STALE_POLLS
             return State.STALE if early else State.DOWN
-        return State.STALE if age > STALE_POLLS * self.view.interval + 1.0 else State.OK
+        return State.STALE if age > self.view.patience else State.OK
 
     @property
     def facts(self) -> dict[str, str]:

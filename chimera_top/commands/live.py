@@ -11,7 +11,7 @@ from chimera_top.config import prepare
 from chimera_top.judge import judge, objectives
 from chimera_top.recorder import Recorder
 from chimera_top.screen import show
-from chimera_top.sources import machine, secret_headers, servers, target_names
+from chimera_top.sources import machine, named_recordings, probe_plan, probed, secret_headers, servers, target_names
 from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ FALLBACK_FOR = "10s"
 def run(flags: argparse.Namespace) -> int:
     """Show the screen."""
     settings = prepare(flags)
-    if len(settings.targets) == 1 and "://" not in settings.targets[0] and Path(settings.targets[0]).is_file():
+    if recordings := named_recordings(settings):
         from chimera_top.commands import replay  # noqa: PLC0415 a recording as TARGET is rare
 
-        return replay.play(settings, settings.targets[0], 1.0)
+        return replay.play(settings, recordings[0], 1.0)
     if not is_terminal():
         return print_report(settings)
     return watch_live(settings)
@@ -41,6 +41,8 @@ def watch_live(settings: Settings) -> int:
     names = target_names(settings)
     secret_headers(settings, os.environ)
     objectives(settings)
+    if settings.probe:
+        probe_plan(settings)
     recorder = Recorder(Path(settings.record)) if settings.record else None
 
     def make(publish: Publish) -> Session:
@@ -49,7 +51,7 @@ def watch_live(settings: Settings) -> int:
 
         clock = Clock()
         return Session(
-            [*servers(settings, clock), *machine(settings, clock)],
+            [*probed(settings, servers(settings, clock), clock), *machine(settings, clock)],
             judge(settings, "live", names),
             interval=settings.interval_seconds,
             clock=clock,
@@ -57,7 +59,10 @@ def watch_live(settings: Settings) -> int:
             recorder=recorder,
         )
 
-    return show(settings, make, waiting_for=", ".join(names))
+    code = show(settings, make, waiting_for=", ".join(names))
+    if recorder is not None and recorder.trouble:
+        sys.stderr.write(f"chimera-top: {recorder.trouble}\n")
+    return code
 
 
 def print_report(settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from chimera_top.config import prepare
 from chimera_top.exit import Exit, FailureError, UsageError
 from chimera_top.export import write
+from chimera_top.sources import named_recordings
 from insight.report import render
 
 if TYPE_CHECKING:
@@ -26,17 +28,19 @@ def run(flags: argparse.Namespace) -> int:
     check_output(flags.output)
     form = flags.format or ("text" if flags.output is None and sys.stdout.isatty() else "md")
     write(render(seen(settings, flags.replay, flags.for_, DEFAULT_FOR), form), flags.output)
+    if flags.output not in (None, "-") and sys.stderr.isatty():
+        sys.stderr.write(f"chimera-top: report written to {flags.output}\n")
     return Exit.OK
 
 
 def seen(settings: Settings, replay: str | None, for_text: str | None, default_for: str) -> Snapshot:
     """Make the Snapshot of a report: of a recording where one is named, else of what is seen from now on."""
-    recordings = [target for target in settings.targets if "://" not in target and Path(target).is_file()]
+    recordings = named_recordings(settings)
+    if replay and settings.record:
+        raise UsageError("--record writes what is seen, --replay sees nothing new: leave one of them out")
     if replay and settings.targets:
         raise UsageError("--replay speaks of a recording, TARGET of a server: name one of them")
     if replay or recordings:
-        if len(settings.targets) > 1:
-            raise UsageError(f"{recordings[0]} is a recording: give it alone")
         from chimera_top.lookback import look_back  # noqa: PLC0415 what watches is not needed then
 
         return look_back(settings, replay or recordings[0], for_text)
@@ -54,3 +58,5 @@ def check_output(output: str | None) -> None:
         raise FailureError(f"cannot write {path}: it is a directory; name a file in it")
     if not path.parent.is_dir():
         raise FailureError(f"cannot write {path}: there is no directory {path.parent}; make it first (mkdir -p)")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise FailureError(f"cannot write {path}: permission denied; name a file that this user may write")

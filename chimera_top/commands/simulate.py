@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
+import time
 from typing import TYPE_CHECKING
 
 from chimera_top.exit import Exit, FailureError, UsageError
 from chimera_top.scenarios import scenario
-from chimera_top.watch import wait
+from chimera_top.watch import LOOK_SECONDS, interrupted
 from collectors.clock import Clock
 from simulator.http import serve_in_thread
 
@@ -27,11 +26,10 @@ def run(flags: argparse.Namespace) -> int:
         raise FailureError(
             f"cannot listen on 127.0.0.1:{flags.port}: {error.strerror}; choose another --port"
         ) from None
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: ended.set())
     sys.stdout.write(f"SIMULATED {flags.scenario} server on {server.url} (seed {flags.seed}); Ctrl-C ends it\n")
     sys.stdout.flush()
-    wait(ended)
+    with interrupted() as signals:
+        while not signals:
+            time.sleep(LOOK_SECONDS)
     server.close()
     return Exit.OK

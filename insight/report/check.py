@@ -33,7 +33,7 @@ class Exit(IntEnum):
     CRITICAL = 2
     """A critical risk fires; a server that is down or refuses the token is one."""
     UNKNOWN = 3
-    """Nothing fires, and no server was seen or no risk could be judged: this is not `ok`."""
+    """Nothing fires, and a server that was asked for was not seen or no risk could be judged: this is not `ok`."""
 
 
 def check(snapshot: Snapshot) -> tuple[list[str], Exit]:
@@ -56,7 +56,7 @@ def _status(snapshot: Snapshot) -> Exit:
     soon = {risk.severity for risk in snapshot.risks if risk.state is RiskState.PENDING}
     if Severity.WARNING in firing or Severity.CRITICAL in soon:
         return Exit.WARNING
-    seen = any(target.state is State.OK for target in snapshot.targets)
+    seen = bool(snapshot.targets) and all(target.state is State.OK for target in snapshot.targets)
     judged = any(risk.state is not RiskState.UNKNOWN for risk in snapshot.risks)
     return Exit.OK if seen and judged else Exit.UNKNOWN
 

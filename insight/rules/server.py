@@ -53,12 +53,15 @@ def unreachable(source: SourceView, settings: Settings, firing: bool) -> Conditi
     else:
         return HOLDS_NOT
     silence = f"no metrics for {units.duration(age)}" if age is not None else "no metrics so far"
+    found = [Evidence("seconds_without_answer", age, "s", threshold=source.view.patience, text=silence)] if age else []
+    if failed:
+        found.append(Evidence("polls_failed", failed, "1", threshold=FAILED_POLLS, text=f"{failed} failed polls"))
     return Condition(
         holds=True,
         summary=f"{silence}: {_reason(source)}" if _reason(source) else silence,
         severity=Severity.CRITICAL,
-        description=f"{failed} polls in a row failed; {silence}. {_reason(source)}".strip(),
-        evidence=(Evidence("polls_failed", failed, "1", threshold=FAILED_POLLS, text=f"{failed} failed polls"),),
+        description=f"{silence[0].upper()}{silence[1:]}. {_reason(source)}".strip(),
+        evidence=tuple(found),
         since=since,
     )
 

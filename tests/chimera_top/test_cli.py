@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chimera_top.cli import COMMANDS, run
+from chimera_top.config import Settings
+from chimera_top.config import load as load_settings
+from chimera_top.watch import dividing
 from metrics.recording import HEADER, Packer
 from tests.captures import load
 
@@ -61,6 +64,11 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["simulate", "--scenario", "nothing"], 64, "no scenario 'nothing'"),
         (["simulate", "--port", "99999"], 64, "--port 99999 is no port"),
         (["demo", "--scenario", "nothing"], 64, "no scenario 'nothing'"),
+        (["frobnicate"], 64, "'frobnicate' is no command; A server is named by host:port"),
+        (["reprot", "http://h:1"], 64, "did you mean 'report'?"),
+        (["--no-gpu", "check", "http://h:1"], 64, "put the command first: chimera-top check --no-gpu http://h:1"),
+        (["report", "http://h:1", "--for", "5s", "--interval", "30s"], 64, "two polls are needed"),
+        (["report", "--replay", "a.rec", "--record", "b.rec"], 64, "leave one of them out"),
         (["check", "--frobnicate"], 3, "unrecognized arguments"),
         (["check", "--slo", "nonsense"], 3, "nonsense"),
         (["check", "--replay", "/no/such/recording"], 3, "cannot read /no/such/recording"),
@@ -202,3 +210,39 @@ def test_the_schema_is_json(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert {"schema_version", "targets", "gpus", "risks", "not_visible"} <= set(
         schema["$defs"]["Snapshot"]["properties"]
     )
+
+
+def test_an_internal_error_is_one_line_and_never_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the program itself breaks, `check` answers UNKNOWN: 1 would be a WARNING about the server."""
+
+    def broken(_flags: object) -> int:
+        raise ZeroDivisionError("boom")
+
+    for command, code in (("check", 3), ("report", 1)):
+        monkeypatch.setattr(f"chimera_top.commands.{command}.run", broken)
+        assert run([command]) == code
+        assert "internal error: ZeroDivisionError: boom" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds", "shorter"), [(1.0, 60.0, 1.0), (4.0, 10.0, 10.0 / 3), (0.3, 1.0, 0.25), (5.0, 5.0, 5.0)]
+)
+def test_a_poll_lies_at_the_very_end_of_a_watch(interval: float, seconds: float, shorter: float) -> None:
+    """`--for 10s --interval 4s` polls every 3.33 s, so that the window is 10 s and not 12."""
+    assert dividing(interval, seconds) == pytest.approx(shorter)
+
+
+def test_two_recordings_cannot_be_shown_at_once(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings as targets are shown one at a time, and that is what is said."""
+    assert run(["report", str(recording), str(recording)]) == 64
+    assert "is a recording: give one, and alone" in said(capsys)
+
+
+def test_without_a_home_no_configuration_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file in the current directory is never taken for the user's own."""
+    (tmp_path / ".config" / "chimera-top").mkdir(parents=True)
+    (tmp_path / ".config" / "chimera-top" / "config.toml").write_text("nonsense = 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({}, {}) == Settings()

@@ -218,13 +218,24 @@ def test_three_failed_polls_make_a_server_unreachable(drive: Callable[[], Drive]
 
 
 def test_a_collector_that_fell_silent_makes_a_server_unreachable(drive: Callable[[], Drive]) -> None:
-    """No Sample at all for several intervals is as bad as failed polls."""
+    """No Sample at all for longer than an answer may take is as bad as failed polls."""
     driven = drive()
     driven.poll(0.0, server(0.0))
-    driven.poll(4.0)
+    driven.poll(7.0)
     assert driven.states()["server_unreachable"] == "not_observed"
-    driven.poll(4.1)
+    driven.poll(7.1)
     assert driven.states()["server_unreachable"] == "firing"
+
+
+def test_one_slow_answer_is_no_outage(drive: Callable[[], Drive]) -> None:
+    """An answer that takes 4.7 s of the 5 s it may take leaves a silence that says nothing yet."""
+    driven = drive()
+    driven.poll(0.0, server(0.0))
+    for tenth in range(1, 60):
+        driven.poll(tenth / 10)
+        assert driven.states()["server_unreachable"] == "not_observed"
+    driven.poll(6.0, server(6.0))
+    assert driven.view.of("http://a").state is State.OK
 
 
 def test_a_server_that_refuses_us_is_not_unreachable(drive: Callable[[], Drive]) -> None:

@@ -111,3 +111,11 @@ def test_one_finding_one_line() -> None:
     assert lines[0].count("|") == 1
     assert lines[1] == "WARNING model_overloading http://127.0.0.1:8000: a CHIMERA OK ¦ x=1�[2J"
     assert len(lines) == 2
+
+
+def test_a_server_that_was_not_seen_is_not_ok() -> None:
+    """With two servers asked for and one of them not heard yet, nothing is `ok`."""
+    snapshot = canned.healthy()
+    silent = replace(snapshot.targets[0], id="http://b", state=State.STARTING)
+    assert check(snapshot)[1] is Exit.OK
+    assert check(replace(snapshot, targets=(*snapshot.targets, silent)))[1] is Exit.UNKNOWN
