@@ -139,6 +139,8 @@ class ServerCollector:
 
     async def _ask(self, endpoint: Endpoint[object]) -> Reading | Missing:
         answer = await self._open().get(self._target.root + endpoint.path, endpoint.path, _FACTS_DEADLINE)
+        if endpoint.once and not isinstance(answer, Failure) and answer.status == 404:
+            answer = await self._open().get(self._target.root + endpoint.once, endpoint.once, _FACTS_DEADLINE)
         if isinstance(answer, Failure):
             why = answer.reason
         elif answer.status == 200:

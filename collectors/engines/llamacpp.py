@@ -75,6 +75,7 @@ LLAMACPP = Dialect(
         Rule(
             quantity="output_tokens_total",
             names=("llamacpp:tokens_predicted_total",),
+            lumpy=True,
             consequence="output throughput is not known",
         ),
         Rule(
@@ -85,6 +86,7 @@ LLAMACPP = Dialect(
         Rule(
             quantity="output_seconds_total",
             names=("llamacpp:tokens_predicted_seconds_total",),
+            lumpy=True,
             consequence="the mean time per token is not known",
         ),
         # --- the engine
@@ -129,6 +131,18 @@ LLAMACPP = Dialect(
             "llama.cpp counts generated tokens when their request ends",
             "throughput over a few seconds jumps between 0 and too much",
         ),
+    ),
+    unread=tuple(
+        f"llamacpp:{name}"
+        for name in (
+            "kv_cache_tokens",
+            "n_busy_slots_per_decode",  # an average over the life of the server
+            "n_past_max",
+            "n_tokens_max",
+            "predicted_tokens_seconds",
+            "prompt_tokens_seconds",
+            "spec_decode_num_accepted_tokens_per_pos",
+        )
     ),
     endpoints=(Endpoint("/props", _Props, _props),),
 )

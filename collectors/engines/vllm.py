@@ -4,62 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from collectors.engines.dialect import Dialect, Endpoint, Reading, Size
-from collectors.engines.rule import Fold, Info, Rule
+from collectors.engines.dialect import Dialect
+from collectors.engines.rule import Fold, Rule
+from collectors.engines.vllm_facts import ENDPOINTS, INFOS, UNREAD
 from metrics.sample import Missing
 
 if TYPE_CHECKING:
-    from collectors.engines.rule import Labels
+    from collectors.engines.rule import Index
 
 
-def _capacity(labels: Labels) -> float | None:
-    """Tokens that the KV cache of one engine holds: said outright by newer versions, else blocks times block size."""
-    for factors in (("kv_cache_size_tokens",), ("num_gpu_blocks", "block_size")):
-        values = [labels.get(factor, "") for factor in factors]
-        if all(value.isascii() and value.isdigit() for value in values):  # `None` before the cache is laid out
-            tokens = float(values[0]) * float(values[-1] if len(values) > 1 else 1)
-            return tokens or None
-    return None
+def _block_or_token(index: Index) -> float | None:
+    """Tell how many tokens one unit of `gpu_prefix_cache_*` is: a block in 0.7.3 to 0.8.5, a token from 0.9.0.
 
-
-class _Version(Struct):
-    version: str
-
-
-class _Model(Struct):
-    id: str
-    max_model_len: Size | None = None
-    parent: str | None = None
-
-
-class _Models(Struct):
-    data: list[_Model]
-
-
-def _version(answer: _Version) -> Reading:
-    return Reading(facts={"engine_version": answer.version})
-
-
-def _models(answer: _Models) -> Reading:
-    """Read the model and its longest sequence; LoRA adapters are the entries with a parent, or come behind it."""
-    served = [model for model in answer.data if not model.parent]
-    adapters = ", ".join(model.id for model in answer.data if model.parent)
-    if not served:
-        return Reading(facts={"lora_adapters": adapters})
-    length = served[0].max_model_len
-    return Reading(
-        gauges={"max_model_len": float(length)} if length else {},
-        facts={"model": served[0].id, "lora_adapters": adapters},
-    )
+    The page does not say which. Every prompt token is looked up once, so queries in tokens are no fewer than prompt
+    tokens, and queries in blocks are fewer by the size of a block, which is 8 at least.
+    """
+    looked_up = sum(value for _, value in index.get("vllm:gpu_prefix_cache_queries_total", ()))
+    prompts = sum(value for _, value in index.get("vllm:prompt_tokens_total", ()))
+    if not looked_up or not prompts:
+        return None
+    if looked_up > prompts / 2:
+        return 1.0
+    sizes = {each.labels.get("block_size", "") for each, _ in index.get("vllm:cache_config_info", ())}
+    size = sizes.pop() if len(sizes) == 1 else ""
+    return float(size) if size.isascii() and size.isdigit() else None
 
 
 VLLM = Dialect(
     engine="vllm",
     title="vLLM",
     prefix="vllm:",
-    checked="0.32.0, pages captured from a real server; older and newer names from the releases 0.8 to 0.33",
+    checked="0.32.0, pages captured from a real server; names and labels from the sources of 0.2.4 to 0.33.0",
     rank_label="engine",
     model_label="model_name",
     rules=(
@@ -151,9 +126,15 @@ VLLM = Dialect(
         ),
         Rule(
             quantity="prompt_tokens_cached",
-            # The older pair counts again what is scheduled again (vllm issue 43736). `gpu_prefix_cache_hits_total`
-            # is left out: it counted blocks until 0.9.0 and tokens afterwards.
+            # The older pair counts again what is scheduled again (vllm issue 43736).
             names=("vllm:prompt_tokens_cached_total", "vllm:prefix_cache_hits_total"),
+            consequence="what the prefix cache saves is not known",
+        ),
+        Rule(
+            quantity="prompt_tokens_cached",
+            names=("vllm:gpu_prefix_cache_hits_total",),  # 0.7.3 to 0.9.1
+            factor=_block_or_token,
+            why="it cannot be told whether vLLM counts blocks (until 0.8.5) or tokens before the first prompt",
             consequence="what the prefix cache saves is not known",
         ),
         Rule(
@@ -197,6 +178,18 @@ VLLM = Dialect(
             consequence="a growing queue cannot be seen",
         ),
         Rule(
+            quantity="requests_waiting",
+            names=("vllm:num_requests_waiting_by_reason",),  # 0.20.1
+            split={"reason": "reason"},
+            detail=True,
+        ),
+        Rule(
+            quantity="requests_waiting",
+            names=("vllm:num_requests_swapped",),  # until 0.9.0, beside those that wait
+            label={"reason": "swapped"},
+            detail=True,
+        ),
+        Rule(
             quantity="kv_cache_usage",
             names=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),  # a ratio, despite its name
             fold=Fold.MAX,
@@ -216,36 +209,7 @@ VLLM = Dialect(
             consequence="a restart is seen only when counters fall",
         ),
     ),
-    infos=(
-        Info(
-            name="vllm:cache_config_info",
-            facts={
-                label: label
-                for label in (
-                    "block_size",
-                    "cache_dtype",
-                    "enable_prefix_caching",
-                    "gpu_memory_utilization",
-                    "kv_cache_max_concurrency",
-                    "kv_cache_memory_bytes",
-                    "num_gpu_blocks",
-                    "num_gpu_blocks_override",
-                    "sliding_window",
-                )
-            },
-            gauges={"kv_cache_capacity_tokens": _capacity},
-            consequence="how many requests fit into the KV cache is not known",
-        ),
-        Info(  # Its value is the time of the last change, and every combination that ever was stays on the page.
-            name="vllm:lora_requests_info",
-            facts={
-                "max_lora": "lora_max",
-                "running_lora_adapters": "lora_running",
-                "waiting_lora_adapters": "lora_waiting",
-            },
-        ),
-        Info(name="chimera_simulated", facts={"simulated": "simulated", "scenario": "scenario"}),  # our own simulator
-    ),
+    infos=INFOS,
     absent=(
         Missing(
             "max_running_requests",
@@ -258,5 +222,6 @@ VLLM = Dialect(
             "users who give up are seen only by --probe",
         ),
     ),
-    endpoints=(Endpoint("/version", _Version, _version), Endpoint("/v1/models", _Models, _models)),
+    endpoints=ENDPOINTS,
+    unread=UNREAD,
 )

@@ -267,12 +267,15 @@ def test_an_endpoint_never_raises() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.engine)
 def test_dialects_are_sound(dialect: Dialect) -> None:
-    """Every rule names a known quantity once, and what may be missing says what follows from that."""
-    named = [rule.quantity for rule in dialect.rules] + [name for info in dialect.infos for name in info.gauges]
+    """Every rule names a known quantity, and what may be missing says what follows from that."""
+    first = {rule.quantity: rule for rule in reversed(dialect.rules) if not rule.detail}
+    named = [*first, *(name for info in dialect.infos for name in info.gauges)]
     assert len(set(named)) == len(named)
+    assert {rule.quantity for rule in dialect.rules} <= set(first)
     assert set(named) <= set(QUANTITIES)
     assert all(rule.names for rule in dialect.rules)
-    assert all(rule.consequence for rule in dialect.rules if not rule.optional)
+    assert all(rule.consequence for rule in first.values() if not rule.optional)
+    assert all(rule.split or rule.label for rule in dialect.rules if rule.detail)
     assert all(info.consequence for info in dialect.infos if info.gauges)
     assert all(each.why and each.consequence for each in dialect.absent)
     assert not {each.what for each in dialect.absent} & set(named)

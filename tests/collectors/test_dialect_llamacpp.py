@@ -48,7 +48,7 @@ def test_numbers_are_those_of_the_page() -> None:
         "spec_accepted_tokens": 0.0,
     }
     assert result.gauges == {"requests_running": 4.0, "requests_waiting": 31.0}
-    assert result.facts == {"engine": "llamacpp"}
+    assert result.facts == {"engine": "llamacpp", "lumpy_counters": "output_seconds_total, output_tokens_total"}
 
 
 def test_gauges_that_reading_destroys_are_never_read() -> None:

@@ -64,6 +64,8 @@ def test_gauges_are_those_of_the_page() -> None:
     assert reading(captured("vllm-overload")).gauges == {
         "requests_running": 8.0,
         "requests_waiting": 17.0,
+        'requests_waiting{reason="capacity"}': 17.0,
+        'requests_waiting{reason="deferred"}': 0.0,
         "kv_cache_usage": 0.9148936170212766,
         "kv_cache_capacity_tokens": 6144.0,
         "sleeping": 0.0,
@@ -229,7 +231,7 @@ def test_the_size_of_the_cache_is_said_or_worked_out(labels: str, capacity: floa
 )
 def test_pages_of_others_are_not_taken_for_vllm(page: str) -> None:
     """The router of the production stack borrows vLLM's names; it is not an engine. Nor are Ray and SGLang vLLM."""
-    assert identify(Parser().parse(page.encode())) is None
+    assert identify(Parser().parse(page.encode())) is not VLLM
 
 
 def test_version_and_model_are_asked_for() -> None:

@@ -241,8 +241,20 @@ def test_one_connection_and_no_side_effects(web: Web) -> None:
 
 def test_no_dialect_asks_for_anything_that_acts() -> None:
     """No dialect names an endpoint that generates (SGLang's `/health` does), resets or changes anything."""
-    harmless = {"/version", "/v1/models", "/props", "/server_info", "/get_server_info", "/get_model_info", "/info"}
-    assert {endpoint.path for dialect in DIALECTS for endpoint in dialect.endpoints} <= harmless
+    harmless = {"/version", "/v1/models", "/props", "/info"}
+    harmless |= {"/server_info", "/get_server_info", "/model_info", "/get_model_info"}
+    asked = [endpoint for dialect in DIALECTS for endpoint in dialect.endpoints]
+    assert {path for endpoint in asked for path in (endpoint.path, endpoint.once) if path} <= harmless
+
+
+def test_an_endpoint_that_was_renamed_is_asked_for_by_its_old_name_too(web: Web) -> None:
+    """An older SGLang knows `/get_server_info` and answers 404 to `/server_info`."""
+    web.answer("/metrics", b'sglang:num_running_reqs{model_name="m"} 1\n')
+    web.answer("/get_server_info", b'{"version":"0.4.6","max_running_requests":32,"dp_size":2}')
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.facts["engine_version"] == "0.4.6"
+    assert sample.gauges["max_running_requests"] == 64.0
+    assert "/health" not in web.paths
 
 
 def test_token(web: Web) -> None:
