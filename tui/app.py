@@ -72,7 +72,7 @@ class ChimeraApp(App[None]):
     CSS = "Screen { background: ansi_default; color: ansi_default; layers: base; overflow: hidden; }"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar = [
-        Binding("q", "leave", priority=True),
+        Binding("q,alt+q", "leave", priority=True),  # escape and q within 0.1 s come as one key with alt
         Binding("ctrl+c", "leave", priority=True),
         Binding("question_mark,h", "help"),
         Binding("p,space", "pause"),
@@ -272,11 +272,16 @@ class ChimeraApp(App[None]):
         """Open what is chosen: why this risk, this GPU, every number."""
         if self.snapshot is None or self.view.page != "overview":
             return
-        self._look(page={"risks": "why", "gpus": "gpu", "numbers": "numbers"}[self.view.focus], scroll=0)
+        risk = chosen_risk(self.snapshot, self.view)
+        self._look(
+            page={"risks": "why", "gpus": "gpu", "numbers": "numbers"}[self.view.focus],
+            opened=(risk.id, risk.target) if risk is not None else None,
+            scroll=0,
+        )
 
     def action_up(self) -> None:
         """Come back to the overview."""
-        self._look(page="overview", scroll=0)
+        self._look(page="overview", opened=None, scroll=0)
 
 
 def run_screen(

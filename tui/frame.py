@@ -100,7 +100,7 @@ def _deeper(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     first = max(0, min(view.scroll, len(page) - room))
     body = page[first : first + room]
     below = len(page) - first - len(body)
-    more = [f"{below} lines below"] if below > 0 else []
+    more = [f"{below} line{'s' if below > 1 else ''} below"] if below > 0 else []
     return [*top, *body, *([()] * (room - len(body))), *footer.footer(snapshot, view, width, more)]
 
 

@@ -173,6 +173,7 @@ def _rectangles(
             yield Rect(band.panes[0], 0, y, width, heights[band])
         else:
             half = (width - 1) // 2  # one column between the two is the rule
+            other = half if band.panes[0] in _GRAPHS else width - half - 1  # two time axes are of one length
             yield Rect(band.panes[0], 0, y, half, heights[band])
-            yield Rect(band.panes[1], half + 1, y, width - half - 1, heights[band])
+            yield Rect(band.panes[1], half + 1, y, other, heights[band])
         y += heights[band]

@@ -44,7 +44,7 @@ class Grid(NamedTuple):
     scale: float = 1.0
     """What a value is divided by before it is written at its axis: 1e-3 writes seconds as ms."""
     high: float | None = None
-    """Top of the value axis; None: the smallest multiple of a 1-2-5 step that holds the data."""
+    """What the value axis has to reach; None: what the data does, with some room above it."""
     log: bool = False
     empty: str = "no data"
     """What stands in the middle when there is nothing to draw."""
@@ -56,6 +56,7 @@ class Scale(NamedTuple):
     low: float
     high: float
     step: float
+    """From one tick to the next."""
     log: bool = False
 
     def dots(self, dots: int) -> Callable[[float], int]:
@@ -74,7 +75,7 @@ class Scale(NamedTuple):
         """List the values that are written at the axis."""
         if self.log:
             return [10.0**power for power in range(round(math.log10(self.low)), round(math.log10(self.high)) + 1)]
-        return [self.low + self.step * index for index in range(round((self.high - self.low) / self.step) + 1)]
+        return [self.low + self.step * index for index in range(int((self.high - self.low) / self.step + 1e-9) + 1)]
 
 
 GUTTER = 6
@@ -82,26 +83,34 @@ GUTTER = 6
 _INTERVALS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800)
 ON_AXIS = 4.0
 """A limit of up to so many times the data stands on the axis; a higher one would crush the data, and is named above."""
+HEADROOM = 1.1
+"""The axis reaches so many times as high as the data and the limit, so that neither lies on its edge."""
 _LEVELS = " .-=#"
 """Heights of an area in ASCII."""
 _MOST = 1e15
 _LEAST = 1e-12
 
 
-def nice_step(span: float, most: int) -> float:
+def nice_step(span: float, most: float) -> float:
     """Find the smallest 1-2-5 step of which at most `most` cover `span`."""
-    raw = span / max(1, most)
+    raw = span / most
     power = 10.0 ** math.floor(math.log10(raw))
     return next((factor * power for factor in (1, 2, 5) if factor * power >= raw * (1 - 1e-9)), 10 * power)
 
 
-def choose_scale(series: Sequence[Series], grid: Grid, rows: int, threshold: Threshold | None) -> Scale:
-    """Choose the value axis: from 0, in steps of 1-2-5, with the threshold on it unless that would crush the data."""
+def choose_scale(series: Sequence[Series], grid: Grid, rows: int, down: int, threshold: Threshold | None) -> Scale:
+    """Choose the value axis of `rows` rows of `down` dots: from 0, in steps of 1-2-5 that are whole rows.
+
+    The threshold is on it unless that would crush the data. A step of whole rows is what makes the labels stand at
+    equal distances; of the numbers of rows that it may have, the one is taken that leaves least room above the data.
+    """
     values = [value for each in series for value in each.values if value is not None and math.isfinite(value)]
     top = grid.high if grid.high is not None else max(values, default=0.0)
     if threshold is not None and 0 < threshold.value <= ON_AXIS * top:
         top = max(top, threshold.value)
     top = min(_MOST, top)
+    if grid.high is None or top > grid.high:
+        top *= HEADROOM
     if grid.log:
         smallest = max(_LEAST, min((value for value in values if value > 0), default=grid.scale))
         low = 10.0 ** math.floor(math.log10(min(smallest, _MOST)))
@@ -109,8 +118,15 @@ def choose_scale(series: Sequence[Series], grid: Grid, rows: int, threshold: Thr
         return Scale(low, max(high, low * 10), 1.0, log=True)
     if top < _LEAST:
         top = 1.0 * grid.scale
-    step = nice_step(top, (rows + 1) // 2)
-    return Scale(0.0, step * math.ceil(top / step - 1e-9), step)
+    dots = rows * down - 1
+    apart = range(1 if rows < 6 else 2, max(1, min((rows - 1) // 2, 5)) + 1)  # so many rows from tick to tick
+    return min(
+        (
+            Scale(0.0, step * each, step)
+            for each, step in ((d, nice_step(top, d)) for d in (dots / (n * down) for n in apart))
+        ),
+        key=lambda scale: (scale.high, -scale.step),
+    )
 
 
 def axis_label(value: float) -> str:
@@ -118,7 +134,7 @@ def axis_label(value: float) -> str:
     for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if value >= factor:
             return digits(value / (1e3 if suffix == "k" else factor)) + suffix
-    return digits(value)
+    return digits(value, 4 if value >= 1000 else 3)
 
 
 def plot(
@@ -129,7 +145,7 @@ def plot(
         return [fit_row((), width) for _ in range(max(0, height))]
     rows, inner = height - 1, width - GUTTER
     across, down = DOTS[charset]
-    scale = choose_scale(series, grid, rows, threshold)
+    scale = choose_scale(series, grid, rows, down, threshold)
     dot = scale.dots(rows * down)
     lines = [
         Line(

@@ -50,6 +50,18 @@ def crop(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 0 else ""
 
 
+def crop_words(text: str, width: int) -> str:
+    """Shorten `text` to at most `width` cells as `crop` does, at a word unless the first one is too long already."""
+    text = plain(text)
+    short = crop(text, width)
+    head = short.removesuffix("…")
+    if short == text:
+        return short
+    if not text[len(head) :].startswith(" "):  # it ends within a word
+        head = head[: head.rfind(" ")] if " " in head else head
+    return head.rstrip(" ,;:·(-") + "…"
+
+
 def fit(text: str, width: int, align: Literal["<", ">"] = "<") -> str:
     """Shorten or pad `text` to exactly `width` cells."""
     text = crop(text, width)

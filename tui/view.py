@@ -30,6 +30,8 @@ class View(Struct, frozen=True):
     """Id of the chosen server; None: the one in the most trouble."""
     risk: tuple[str, str | None] | None = None
     """Id and target of the chosen risk, so that the choice stays on it when the order changes; None: the first."""
+    opened: tuple[str, str | None] | None = None
+    """Id and target of the risk whose page is open: the page keeps its subject, whatever becomes worse meanwhile."""
     gpu: str | None = None
     """UUID of the chosen GPU; None: the first."""
     scroll: int = 0
@@ -53,6 +55,17 @@ def chosen_risk(snapshot: Snapshot, view: View) -> Risk | None:
     """Find the chosen risk; the worst where none is chosen or the chosen one has gone."""
     risks = open_risks(snapshot)
     return next((risk for risk in risks if (risk.id, risk.target) == view.risk), risks[0] if risks else None)
+
+
+def opened_risk(snapshot: Snapshot, view: View) -> Risk | None:
+    """Find the risk whose page is open, in whatever state it is now; None where it is not spoken of any more."""
+    if view.opened is None:
+        return chosen_risk(snapshot, view)
+    name, about = view.opened
+    same = [risk for risk in snapshot.risks if risk.id == name]
+    found = next((risk for risk in same if risk.target == about), None)
+    # what has ended on one of several GPUs or servers has no row of its own, but shares that of its rule
+    return found or next((risk for risk in same if risk.target is None and risk.state not in _STATES), None)
 
 
 def chosen_target(snapshot: Snapshot, view: View) -> Target | None:
@@ -88,6 +101,16 @@ def advice_for(snapshot: Snapshot, risk: Risk | None) -> tuple[Recommendation, .
         each
         for each in snapshot.recommendations
         if risk.id in each.risks and (each.target is None or risk.target is None or each.target == risk.target)
+    )
+
+
+def serving(snapshot: Snapshot, target: Target | None) -> bool:
+    """Tell whether a server answers and makes progress: if not, what its latencies were says nothing about now."""
+    if target is None or target.state is not State.OK:
+        return False
+    return not any(
+        risk.id == "stuck_server" and risk.target == target.id and risk.state is RiskState.FIRING
+        for risk in snapshot.risks
     )
 
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.sample import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from metrics.histogram import Quantile
-    from metrics.snapshot import Effect, Measure
+    from metrics.snapshot import Effect, Measure, Target
 
 ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp"}
 """Engines as their makers write them."""
@@ -45,12 +46,22 @@ _UNIT = re.compile("_(seconds|bytes|joules|watts|hertz|celsius)(?=_|$)")
 """Units at the end of a name: a value is written with its own."""
 
 
+_LABEL = re.compile(r'^(\w+)\{\w+="([^"]*)"\}$')
+"""A series with one label: its quantity and the value of the label."""
+
+
 def quantity(name: str) -> str:
-    """Say a quantity by its short name."""
-    said = QUANTITIES.get(name)
-    if said is None:
-        said = _UNIT.sub("", name).replace("_", " ")
-    return said
+    """Say a quantity, or a series with one label, by its short name: `throttled by hw thermal`."""
+    if labelled := _LABEL.match(name):
+        base, value = labelled.groups()
+        said = value.replace("_", " ")
+        return f"throttled by {said}" if base == "throttle" else f"{quantity(base)}, {said}"
+    return QUANTITIES.get(name) or _UNIT.sub("", name).replace("_", " ")
+
+
+def gpu(name: str) -> str:
+    """Name a GPU; that it is simulated stands in the header."""
+    return name.removesuffix(" (simulated)")
 
 
 def clock(wall: float) -> str:
@@ -99,24 +110,54 @@ def share(part: Measure | None, whole: Measure | None) -> str:
     return units.value(part.increase / whole.increase, "ratio")
 
 
+_BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
+
+
 def part(used: float | None, total: float | None, unit: str) -> str:
-    """Write how much of a whole: `70.1/80 GiB`, `519 MiB/23.5 GiB`; the part alone where the whole is not known."""
-    if used is None or total is None:
+    """Write how much of a whole, in the unit of the whole: `70.1/80 GiB`; the part alone where there is no whole."""
+    if used is None or not total:
         return units.value(used, unit)
     number, suffix = units.scaled(used, unit)
     whole, whole_suffix = units.scaled(total, unit)
-    return f"{number}/{whole} {suffix}" if suffix == whole_suffix else f"{number} {suffix}/{whole} {whole_suffix}"
+    if suffix != whole_suffix and unit == "bytes":
+        number = f"{used / _BYTES[whole_suffix]:.2f}"
+    return f"{number}/{whole} {whole_suffix}"
 
 
 def effect(one: Effect) -> str:
-    """Write what advice is expected to bring, in one unit: `TTFT 33 -> 0.7 s (0.5-1, B)`."""
+    """Write what advice is expected to bring, in one unit: `TTFT 33 -> 0.7 s (0.5-1, B)`; clocks to the MHz."""
     numbers = (one.now, one.mid, one.lo, one.hi)
     factor, unit = _common_unit([number for number in numbers if number is not None], one.unit)
-    now, mid, low, high = (units.digits(None if number is None else number / factor) for number in numbers)
+    write = _whole if one.unit == "Hz" else units.digits
+    now, mid, low, high = (write(None if number is None else number / factor) for number in numbers)
     unit = f" {unit}" if unit else ""
     if one.mid is None:
         return f"{quantity(one.quantity)} {now} -> {low}-{high}{unit} ({one.grade.value})"
     return f"{quantity(one.quantity)} {now} -> {mid}{unit} ({low}-{high}, {one.grade.value})"
+
+
+def _whole(number: float | None) -> str:
+    return units.UNKNOWN if number is None else f"{number:.0f}"
+
+
+_NOTES = re.compile(r" \((now[^()]*|takes a restart)\)$")
+"""What the advice says of an action behind it: the value in force, and that it takes a restart."""
+
+
+def action(text: str) -> str:
+    """Write an action with its notes in short: `--max-num-seqs lower (now 8, restart)`."""
+    found = _NOTES.search(text)
+    if found is None:
+        return text
+    parts = [part.strip() for part in found[1].split(";")]
+    short = [part.replace("takes a restart", "restart") for part in parts if not part.startswith("now: not told")]
+    return f"{text[: found.start()]} ({', '.join(short)})" if short else text[: found.start()]
+
+
+def gist(step: str) -> str:
+    """Keep of an action what is typed, and whether that takes a restart: `--max-num-queued-reqs N (restart)`."""
+    head = re.split(r": |; |, " if step.startswith("-") else "; ", step, maxsplit=1)[0]
+    return f"{head} (restart)" if "restart)" in step and "restart)" not in head else head
 
 
 def _common_unit(numbers: Sequence[float], unit: str) -> tuple[float, str]:
@@ -130,6 +171,12 @@ def _common_unit(numbers: Sequence[float], unit: str) -> tuple[float, str]:
         "1": (1.0, ""),
     }
     return factors.get(unit, (1.0, unit))
+
+
+def output_now(target: Target) -> float | None:
+    """Find the newest rate of output tokens, per second; None while the server does not answer."""
+    track = target.tracks.get("output_tokens_rate")
+    return track.values[-1] if track is not None and track.values and target.state is State.OK else None
 
 
 def latest(values: Mapping[str, Measure], name: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from metrics.snapshot import RiskState
 from tests.tui import canned
 from tui.app import ChimeraApp, choose_charset
 from tui.rows import text_of
@@ -103,6 +104,42 @@ def test_enter_opens_why_and_escape_returns() -> None:
         assert "GPU 1 runs at 1155 MHz" in screen(app)
         await pilot.press("escape")
         assert "RISKS" in screen(app)
+
+    perform(act, canned.overloaded())
+
+
+def test_page_keeps_its_risk() -> None:
+    """The open page stays with its risk when a worse one begins, and says that it is over when it has ended."""
+
+    async def act(pilot: Pilot[None], app: ChimeraApp) -> None:
+        moment = canned.overloaded()
+        pinned = canned.throttling()
+        app.publish(msgspec.structs.replace(moment, risks=(pinned, *canned.quiet_risks())))
+        await pilot.pause()
+        await pilot.press("enter")
+        app.publish(moment)
+        await pilot.pause()
+        assert "GPU 1 runs at 1155 MHz" in screen(app)
+        ended = msgspec.structs.replace(pinned, state=RiskState.NOT_OBSERVED, target=None, since=None, description="")
+        app.publish(msgspec.structs.replace(moment, risks=(canned.overloading(), ended)))
+        await pilot.pause()
+        assert " OVER   thermal throttle" in screen(app)
+        assert "1155" not in screen(app)
+        app.publish(msgspec.structs.replace(moment, risks=()))
+        await pilot.pause()
+        assert " OVER   thermal throttle" in screen(app)
+        await pilot.press("escape", "enter")
+        assert "OVER" not in screen(app)
+
+    perform(act, canned.overloaded())
+
+
+def test_escape_and_q_sent_as_one_key_quit() -> None:
+    """Escape and q in quick succession reach the program as alt+q, which quits."""
+
+    async def act(pilot: Pilot[None], app: ChimeraApp) -> None:
+        await pilot.press("alt+q")
+        assert app.return_code == 0
 
     perform(act, canned.overloaded())
 

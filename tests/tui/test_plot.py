@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.plot import GUTTER, Grid, Series, Threshold, axis_label, choose_scale, nice_step, plot, sparkline
+from tui.plot import GUTTER, HEADROOM, Grid, Series, Threshold, axis_label, choose_scale, nice_step, plot, sparkline
 from tui.raster import rasterise
 from tui.rows import row_width, text_of
 
@@ -114,9 +114,27 @@ def test_ticks_are_one_two_five(span: float, most: int) -> None:
 
 
 def test_scale_holds_the_data() -> None:
-    """The top of the axis is the first multiple of the step that is not below the data."""
-    scale = choose_scale([Series([33.0], "series1")], Grid(END, 1.0), 5, None)
-    assert (scale.low, scale.high, scale.step) == (0.0, 40.0, 20.0)
+    """The axis begins at 0 and reaches above the data and the limit, with little room to spare."""
+    scale = choose_scale([Series([33.0], "series1")], Grid(END, 1.0), 5, 4, None)
+    assert scale.ticks() == [0.0, 20.0, 40.0]
+    assert 33.0 * HEADROOM <= scale.high < 50.0
+    limited = choose_scale([Series([33.0], "series1")], Grid(END, 1.0), 5, 4, Threshold(60.0, "limit"))
+    assert limited.high >= 60.0 * HEADROOM
+
+
+@given(st.floats(1e-6, 1e9), st.integers(2, 40), st.sampled_from([1, 2, 4]))
+def test_ticks_stand_at_equal_distances(highest: float, rows: int, down: int) -> None:
+    """From one label of the value axis to the next there are as many rows everywhere, and the data is on it."""
+    scale = choose_scale([Series([highest], "series1")], Grid(END, 1.0), rows, down, None)
+    dot = scale.dots(rows * down)
+    at = [dot(tick) // down for tick in scale.ticks()]
+    assert len({after - before for before, after in pairwise(at)}) == 1
+    assert highest < scale.high
+
+
+def test_clocks_keep_their_digits() -> None:
+    """A limit of 1584 MHz is not 1580 at its axis."""
+    assert axis_label(1584.0) == "1584"
 
 
 def test_axis_labels_fit() -> None:

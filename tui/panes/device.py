@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from metrics import units
 from metrics.quantity import QUANTITIES
+from metrics.sample import State
 from tui import words
 from tui.panes.page import graph, heading, side_by_side, text
 from tui.rows import fit, fit_row
@@ -13,6 +14,7 @@ from tui.view import chosen_gpu
 
 if TYPE_CHECKING:
     from metrics.snapshot import Gpu, Snapshot
+    from tui.palette import StyleName
     from tui.rows import Row
     from tui.view import View
 
@@ -22,9 +24,9 @@ def device(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
     gpu = chosen_gpu(snapshot, view)
     if gpu is None:
         return [fit_row(((" no GPU is visible", "plain"),), width)]
-    rows = [heading(f"GPU {units.UNKNOWN if gpu.index is None else gpu.index}  {gpu.name or ''}", width, gpu.uuid)]
-    if gpu.reason:
-        rows += text(gpu.reason, width, "warning")
+    index = units.UNKNOWN if gpu.index is None else gpu.index
+    rows = [heading(f"GPU {index}  {words.gpu(gpu.name or '')}", width, gpu.uuid)]
+    rows += _condition(snapshot, gpu, width)
     rows += _gpu_graphs(gpu, view, width, height)
     rows.append(heading("PROCESSES", width))
     if gpu.processes is None:
@@ -44,13 +46,34 @@ def device(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
         "ecc_uncorrected": gpu.ecc_uncorrected,
         **gpu.gauges,
     }
-    for name, number in sorted(facts.items()):
+    for name, number in sorted(facts.items(), key=lambda fact: words.quantity(fact[0])):
         known = QUANTITIES.get(name.partition("{")[0])
         shown = units.value(number, known.unit if known else "1")
         rows.append(
             fit_row(((f"   {fit(words.quantity(name), min(36, width // 2))} ", "dim"), (shown, "plain")), width)
         )
     return rows
+
+
+def _condition(snapshot: Snapshot, gpu: Gpu, width: int) -> list[Row]:
+    """Say how it is: its state, what holds its clocks down and since when, its temperature and its errors."""
+    if gpu.state is not State.OK:
+        age = f", last heard of {units.duration(gpu.age_seconds)} ago" if gpu.age_seconds is not None else ""
+        style: StyleName = "warning" if gpu.state is State.STALE else "critical"
+        return text(f"{gpu.state.value.upper()}{age}: {gpu.reason}", width, style)
+    clock = words.part(gpu.sm_clock_hertz, gpu.sm_clock_max_hertz, "Hz")
+    numbers = f"clock {clock}, {units.value(gpu.temperature_celsius, 'celsius')}"
+    held = words.throttles(gpu.throttle_reasons or ())
+    if gpu.throttled_seconds is not None:
+        since = words.clock(snapshot.generated_wall - gpu.throttled_seconds)
+        rows = text(f"clocks held down by {held or 'the hardware'} since {since}: {numbers}", width, "warning")
+    elif gpu.throttle_reasons is None:
+        rows = text(f"ok; {numbers}; the driver does not tell what holds the clocks down", width)
+    else:
+        rows = text(f"ok; {numbers}; {f'clocks limited by {held}' if held else 'nothing holds the clocks down'}", width)
+    errors = [f"XID {', '.join(map(str, gpu.xids))}"] if gpu.xids else []
+    errors += [f"{units.count(gpu.ecc_uncorrected)} uncorrected ECC errors"] if gpu.ecc_uncorrected else []
+    return rows + (text(", ".join(errors), width, "critical") if errors else [])
 
 
 def _gpu_graphs(gpu: Gpu, view: View, width: int, height: int) -> list[Row]:

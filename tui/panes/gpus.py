@@ -114,7 +114,7 @@ def _heading(snapshot: Snapshot, columns: Sequence[Column], spark: int, width: i
     spans += [(f"{column.title:>{column.width}} ", "dim") for column in columns]
     if spark:
         spans += [(f"  {title:<{spark}}", "dim") for title in ("util", "power", "clock", "temp")]
-    names = sorted({gpu.name for gpu in snapshot.gpus if gpu.name})
+    names = sorted({words.gpu(gpu.name) for gpu in snapshot.gpus if gpu.name})
     left = width - sum(cells(text) for text, _ in spans)
     if names and left > 20:
         spans.append(("  " + fit(" + ".join(names), left - 3), "dim"))
@@ -196,12 +196,14 @@ def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     def number(name: str) -> float | None:
         return words.latest(get, name)
 
-    cpus = f" of {units.count(number('cpu_count'))}" if number("cpu_count") else ""
+    count = number("cpu_count")
+    cpus = f" of {units.count(count)} core{'s' if count > 1 else ''}" if count else ""
+    load = number("load1")
     used, total = number("host_memory_used_bytes"), number("host_memory_total_bytes")
     memory = words.part(used, total, "bytes")
     parts: list[tuple[str, str, str]] = [
         ("cpu_usage", "CPU", units.value(number("cpu_usage"), "ratio") + cpus),
-        ("load1", "load", units.digits(number("load1"))),
+        ("load1", "load", units.digits(load if load is None else round(load, 2))),
         ("host_memory_used_bytes", "memory", memory),
         ("swap_used_bytes", "swap", units.value(number("swap_used_bytes"), "bytes")),
         ("pressure_io", "io wait", units.value(number("pressure_io"), "ratio")),
@@ -210,6 +212,9 @@ def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     ]
     spans: list[Span] = [(f"{' HOST':<7}", "bold")]
     left = width - 7
+    if snapshot.simulated and machine.facts.get("simulated") != "true":  # so that nobody reads it as part of the demo
+        spans = [(" HOST ", "bold"), ("this machine  ", "dim")]
+        left = width - 20
     for quantity, label, text in parts:
         size = cells(label) + cells(text) + 4
         if size - 3 > left:

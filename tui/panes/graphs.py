@@ -8,9 +8,9 @@ from metrics import units
 from metrics.sample import State
 from metrics.snapshot import Measure
 from tui import words
-from tui.plot import ON_AXIS, Grid, Series, Threshold, plot
-from tui.rows import cells, fit_row, spread
-from tui.view import alarms, chosen_target
+from tui.plot import Grid, Series, Threshold, plot
+from tui.rows import cells, fit, fit_row, spread
+from tui.view import alarms, chosen_target, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +43,18 @@ class Head(NamedTuple):
     """A value beside the title of a graph, in a slot of fixed width so that nothing jitters."""
 
     label: str
+    """What stands before the value."""
     value: str
     style: StyleName
     slot: int
     rank: int
     """The higher, the sooner it is left out where there is no room."""
     unit: str = ""
+    """What stands behind it: a unit, or which value it is."""
+
+
+NOW = 30.0
+"""Seconds that a step may have for its value to be called that of now."""
 
 
 def throughput(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
@@ -56,10 +62,13 @@ def throughput(snapshot: Snapshot, view: View, width: int, height: int) -> list[
     target = chosen_target(snapshot, view)
     heads: list[Head] = []
     if target is not None:
+        track = target.tracks.get("output_tokens_rate")
+        when = "now" if track is None or track.step <= NOW else f"last {units.duration(track.step)}"
         heads = [
-            Head("", _number(target, "output_tokens_total"), "series1", 5, 0),
-            Head("prompt", _number(target, "prompt_tokens_total"), "plain", 5, 2, " tok/s"),
-            Head("", _number(target, "requests_finished"), "plain", 4, 1, " req/s"),
+            Head("", units.digits(words.output_now(target)), "series1", 5, 0, f" {when}"),
+            Head("", _rate(target, "output_tokens_total"), "plain", 5, 1, " avg"),
+            Head("prompt", _rate(target, "prompt_tokens_total"), "plain", 5, 3, " avg"),
+            Head("", _rate(target, "requests_finished"), "plain", 4, 2, " req/s"),
         ]
     return _graph("output tok/s", heads, ("output_tokens_rate",), snapshot, view, width, height)
 
@@ -76,7 +85,8 @@ def requests(snapshot: Snapshot, view: View, width: int, height: int) -> list[Ro
     return _graph("requests", heads, ("requests_running", "requests_waiting"), snapshot, view, width, height)
 
 
-def _number(target: Target, name: str) -> str:
+def _rate(target: Target, name: str) -> str:
+    """Write the mean rate of a counter over the window."""
     measure = target.quantities.get(name)
     return units.UNKNOWN if measure is None else units.digits(measure.rate)
 
@@ -85,30 +95,34 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
     target = chosen_target(snapshot, view)
     quantity = f"{name}_seconds"
     objective = next((each for each in snapshot.objectives if each.quantity == quantity), None)
-    tracks = [(f"{name}_{q}", style, mark) for q, style, mark in _QUANTILES]
-    present = [(target.tracks[key], style, mark) for key, style, mark in tracks if target and key in target.tracks]
-    highest = max((v for track, _, _ in present for v in track.values if v is not None), default=0.0)
+    tracks = target.tracks if target is not None else {}
     limit = objective.limit if objective is not None else 0.0
-    if limit <= ON_AXIS * highest or not highest:
-        highest = max(highest, limit)
-    scale, unit = (1e-3, "ms") if 0 < highest < 1.0 else (1.0, "s")
-    threshold = None
-    if objective is not None:
-        said = f"{units.digits(limit / scale)} {unit}" if limit <= highest else units.value(limit, "s")
-        threshold = Threshold(limit, f"objective {said}")
+    known = (v for q, _, _ in _QUANTILES if (found := tracks.get(f"{name}_{q}")) for v in found.values if v is not None)
+    # the objective holds the unit in its place: latencies come and go around one second, where the unit would flip
+    scale, unit = (1.0, "s") if max(known, default=0.0) >= 1.0 or limit >= 1.0 else (1e-3, "ms")
     heads: list[Head] = []
     if target is not None:
         measure = target.quantities.get(quantity) or Measure("s")
         alarm = alarms(snapshot, target.id).get(quantity, "series1")
         heads = [
-            Head("p50", _quantile(measure.p50, scale, estimate=True), "series3", 5, 1),
-            Head("p95", _quantile(measure.p95, scale), alarm, 7, 0),
-            Head("p99", _quantile(measure.p99, scale), "series2", 7, 2),
+            Head("p50", _quantile(measure.p50, scale, estimate=True), "series3", 6, 1),
+            Head("p95", _quantile(measure.p95, scale), alarm, 8, 0),
+            Head("p99", _quantile(measure.p99, scale), "series2", 8, 2),
         ]
-    series = [Series(track.values, style, mark) for track, style, mark in present]
-    grid = _grid([track for track, _, _ in present], scale, target, snapshot)
+    title = f"{title} {unit}"
+    heads = _kept(title, heads, width)
+    named = {head.label for head in heads}
+    drawn = [
+        (tracks[f"{name}_{q}"], style, mark) for q, style, mark in _QUANTILES if q in named and f"{name}_{q}" in tracks
+    ]
+    threshold = None
+    if objective is not None:
+        threshold = Threshold(limit, f"objective {units.digits(limit / scale)} {unit}")
+    series = [Series(track.values, style, mark) for track, style, mark in drawn]
+    grid = _grid([track for track, _, _ in drawn], scale, target, snapshot)
     body = plot(series, grid, width, height - 1, view.charset, threshold)
-    return [_heading(f"{title} {unit}", heads, width, target), *_dimmed(body, target)][:height]
+    current = serving(snapshot, target)
+    return [_heading(title, heads, width, current=current), *_dimmed(body, target)][:height]
 
 
 def _quantile(quantile: Quantile | None, scale: float, *, estimate: bool = False) -> str:
@@ -116,11 +130,16 @@ def _quantile(quantile: Quantile | None, scale: float, *, estimate: bool = False
     if quantile is None:
         return units.UNKNOWN
     if quantile.hi is None:
-        return f">{units.digits(quantile.lo / scale)}"
+        return f">{_digits(quantile.lo / scale)}"
     if estimate and quantile.estimate is not None:
-        return f"~{units.digits(quantile.estimate / scale)}"
-    low, high = units.digits(quantile.lo / scale), units.digits(quantile.hi / scale)
+        return f"~{_digits(quantile.estimate / scale)}"
+    low, high = _digits(quantile.lo / scale), _digits(quantile.hi / scale)
     return f"<{high}" if quantile.lo == 0 else f"{low}-{high}"
+
+
+def _digits(value: float) -> str:
+    """Write a latency, below 1 s not more finely than in ms: the slots have room for `0.1-0.25`."""
+    return units.digits(round(value, 3) or value)
 
 
 def _graph(
@@ -138,7 +157,8 @@ def _graph(
     series = [Series(track.values, *styles.get(name, ("series1", "*"))) for track, name in tracks]
     grid = _grid([track for track, _ in tracks], 1.0, target, snapshot)
     body = plot(series, grid, width, height - 1, view.charset)
-    return [_heading(title, heads, width, target), *_dimmed(body, target)][:height]
+    current = target is not None and target.state is State.OK
+    return [_heading(title, _kept(title, heads, width), width, current=current), *_dimmed(body, target)][:height]
 
 
 def _grid(tracks: Sequence[Track], scale: float, target: Target | None, snapshot: Snapshot) -> Grid:
@@ -148,21 +168,25 @@ def _grid(tracks: Sequence[Track], scale: float, target: Target | None, snapshot
     return Grid(tracks[0].end, tracks[0].step, scale, empty=empty)
 
 
-def _heading(title: str, heads: Sequence[Head], width: int, target: Target | None) -> Row:
-    """Write the title and, in fixed slots, as many head values as there is room for."""
-    left: Row = ((f" {title}", "bold"),)
+def _kept(title: str, heads: Sequence[Head], width: int) -> list[Head]:
+    """Choose as many head values as there is room for beside the title, in their order."""
     room = width - cells(title) - 3
     kept: list[Head] = []
     for head in sorted(heads, key=lambda head: head.rank):
-        size = cells(_label(head)) + max(head.slot, cells(head.value)) + cells(head.unit)
+        size = cells(_label(head)) + head.slot + cells(head.unit)
         if size <= room:
             room -= size
             kept.append(head)
+    return [head for head in heads if head in kept]
+
+
+def _heading(title: str, heads: Sequence[Head], width: int, *, current: bool) -> Row:
+    """Write the title and the head values in fixed slots; dim where they say nothing about now."""
+    left: Row = ((f" {title}", "bold"),)
     right: list[Span] = []
-    for head in (head for head in heads if head in kept):
-        stale = target is not None and target.state is not State.OK
-        shown: StyleName = "dim" if stale or head.value == units.UNKNOWN else head.style
-        right += [(_label(head), "dim"), (f"{head.value:>{head.slot}}", shown), (head.unit, "dim")]
+    for head in heads:
+        shown: StyleName = "dim" if not current or head.value == units.UNKNOWN else head.style
+        right += [(_label(head), "dim"), (fit(head.value, head.slot, ">"), shown), (head.unit, "dim")]
     if not right:
         return fit_row(left, width)
     return spread(left, (*right, (" ", "plain")), width)

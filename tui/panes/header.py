@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from metrics import units
 from metrics.sample import State
-from metrics.snapshot import Severity
+from metrics.snapshot import RiskState, Severity
 from tui import words
 from tui.rows import cells, crop, fit_row, row_width, spread, wrap
-from tui.view import chosen_target
+from tui.view import chosen_target, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,10 +90,27 @@ def _model(target: Target, room: int) -> str:
     return crop(name if cells(name) <= room else name.rsplit("/", 1)[-1], room)
 
 
+_MORE = re.compile(r" \(\+\d+ more\)$")
+
+
 def verdict_lines(snapshot: Snapshot, width: int) -> list[str]:
-    """Break the verdict into the lines that it takes beside its badge."""
+    """Break the verdict into the lines that it takes beside its badge and the time since when it is so."""
     badge, _ = _verdict_badge(snapshot)
-    return wrap(snapshot.verdict.text, max(1, width - cells(badge) - 4)) or [""]
+    room = max(1, width - cells(badge) - 4 - cells(_since(snapshot, width)))
+    text = snapshot.verdict.text
+    short = _MORE.sub("", text)
+    # how many more there are stands above the risks as well: it is not worth a line of its own
+    if len(wrap(short, room)) < len(wrap(text, room)):
+        text = short
+    return wrap(text, room) or [""]
+
+
+def _since(snapshot: Snapshot, width: int) -> str:
+    """Say since when the worst of what fires has been so; empty where nothing fires or there is no room."""
+    worst = next((risk for risk in snapshot.risks if risk.state is RiskState.FIRING and risk.since), None)
+    if worst is None or snapshot.verdict.severity is None or width < 60:
+        return ""
+    return f"  since {words.clock_of(worst.since)} "
 
 
 def _verdict_badge(snapshot: Snapshot) -> tuple[str, StyleName]:
@@ -111,8 +129,11 @@ def verdict(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     if width < cells(badge) + 12:  # too narrow for both: the sentence, in the style of its severity
         text = wrap(snapshot.verdict.text or badge.strip(), width, height)
         return [fit_row(((line, style),), width) for line in text]
-    lines = wrap(snapshot.verdict.text, width - cells(badge) - 4, height) or [""]
-    rows = [fit_row(((" ", "plain"), (badge, style), ("  ", "plain"), (lines[0], "bold")), width)]
+    lines, since = verdict_lines(snapshot, width), _since(snapshot, width)
+    if len(lines) > height:  # the sentence comes before the time, which it tells as well
+        lines, since = wrap(snapshot.verdict.text, max(1, width - cells(badge) - 4), height), ""
+    first: Row = ((" ", "plain"), (badge, style), ("  ", "plain"), (lines[0], "bold"))
+    rows = [spread(first, ((since, "dim"),), width) if since else fit_row(first, width)]
     indent = " " * (cells(badge) + 3)
     rows += [fit_row(((indent, "plain"), (line, "bold")), width) for line in lines[1:]]
     return rows
@@ -120,8 +141,8 @@ def verdict(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
 
 def score(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     """Show the four dimensions: in one line, or with what each rests on where there is room."""
-    del view
     card = snapshot.scorecard
+    serves = not snapshot.targets or serving(snapshot, chosen_target(snapshot, view))
     named = (
         ("throughput", card.throughput),
         ("TTFT", card.ttft),
@@ -130,36 +151,48 @@ def score(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     )
     if height >= 5:
         heading = spread(((" SCORECARD", "bold"),), ((f"{_window(snapshot)} ", "dim"),), width)
-        return [heading, *(_score_line(name, one, width) for name, one in named)]
+        return [heading, *(_score_line(name, one, width, serves=serves) for name, one in named)]
+    window = f"{_window_in_short(snapshot):>{_WINDOW}} "
+    room = width - cells(window)
+    shown = list(named)
+    for name in ("efficiency", "quality"):  # unknown, they are the first to make room
+        if _score_cells(shown) > room:
+            shown = [(each, one) for each, one in shown if each != name or one.score is not None]
+    narrow = _score_cells(shown) > room
     spans: list[Span] = [(" ", "plain")]
-    narrow = width < 72
-    for index, (name, one) in enumerate(named):
-        spans.append((" " * (1 if narrow else 3) if index else "", "plain"))
+    for index, (name, one) in enumerate(shown):
+        spans.append((" " * (1 if narrow else 2) if index else "", "plain"))
         spans.append((f"{name[:4] if narrow else name} ", "dim"))
-        spans.append((_score_text(one), _score_style(one)))
-    room = width - row_width(tuple(spans)) - 2
-    window = next(
-        (text for text in (_window(snapshot), _window(snapshot).partition(" of ")[0]) if cells(text) <= room), ""
-    )
-    return [spread(tuple(spans), ((f"{window} ", "dim"),), width)]
+        spans.append((_score_text(name, one), _score_style(one, serves=serves)))
+    return [spread(tuple(spans), ((window, "dim"),), width)]
 
 
-def _score_text(one: Score) -> str:
-    return f"{units.score(one.score, one.best):>5}"
+_WINDOW = 12
+"""Cells for the window at the end of the scores: `59 min/6 h`, `119 s/15 min`."""
 
 
-def _score_style(one: Score) -> StyleName:
-    if one.score is None:
+def _score_cells(shown: Sequence[tuple[str, Score]]) -> int:
+    return sum(cells(name) + cells(_score_text(name, one)) + 3 for name, one in shown)
+
+
+def _score_text(name: str, one: Score) -> str:
+    """Write a score in a slot of its own width: that of TTFT comes from buckets, so it may be a range."""
+    return f"{units.score(one.score, one.best):>{8 if name == 'TTFT' else 5}}"
+
+
+def _score_style(one: Score, *, serves: bool) -> StyleName:
+    """Colour what is bad; a score of a server that serves nobody now is of the past, and dim."""
+    if one.score is None or not serves:
         return "dim"
     return "critical" if one.score < 50 else "warning" if one.score < 80 else "plain"
 
 
-def _score_line(name: str, one: Score, width: int) -> Row:
+def _score_line(name: str, one: Score, width: int, *, serves: bool) -> Row:
     objective = f"   objective {one.objective}" if one.objective else ""
     return fit_row(
         (
             (f" {name:<12}", "dim"),
-            (_score_text(one), _score_style(one)),
+            (_score_text("TTFT", one), _score_style(one, serves=serves)),
             (f"   {one.text}", "plain" if one.score is not None else "dim"),
             (objective, "dim"),
         ),
@@ -174,3 +207,15 @@ def _window(snapshot: Snapshot) -> str:
     if real < asked * 0.95:
         return f"last {units.duration(real)} of {units.duration(asked)}"
     return f"last {units.duration(asked)}"
+
+
+def _window_in_short(snapshot: Snapshot) -> str:
+    """Write how much of the window there is: `67 s/5 min`, then `4 min/5 min`, and `5 min` once it is full."""
+    asked, real = snapshot.asked_window_seconds, snapshot.window_seconds
+    if real is not None and real >= asked * 0.95:
+        return units.duration(asked)
+    size, name = next(
+        ((size, name) for size, name in ((3600, "h"), (60, "min")) if real is not None and real >= 2 * size), (1, "s")
+    )
+    so_far = units.UNKNOWN if real is None else f"{real // size:.0f} {name}"
+    return f"{so_far}/{units.duration(asked)}"

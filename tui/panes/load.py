@@ -9,7 +9,7 @@ from metrics.sample import State
 from tui import words
 from tui.plot import Grid, sparkline
 from tui.rows import bar, cells, fit, fit_row, wrap
-from tui.view import alarms, chosen_target
+from tui.view import alarms, chosen_target, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +67,17 @@ def load(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     ]
     if height > 3:
         peak = get("requests_waiting")
-        tokens = f"{units.count(capacity)} tokens" if capacity else units.UNKNOWN
+        tokens = f"{units.count(capacity)} tok" if capacity else units.UNKNOWN
         rows.append(_pair("peak waiting", units.count(peak.max if peak else None), "KV capacity", tokens, width))
     if height > 4:
         rows.append(
-            _pair("output", _tokens(get("output_tokens_total")), "prompt", _tokens(get("prompt_tokens_total")), width)
+            _pair(
+                "mean output",
+                _tokens(get("output_tokens_total")),
+                "mean prompt",
+                _tokens(get("prompt_tokens_total")),
+                width,
+            )
         )
     return rows[:height]
 
@@ -122,7 +128,8 @@ def grid_of(items: Sequence[tuple[str, str, StyleName]], width: int, height: int
         spans: list[Span] = []
         for index, (label, value, style) in enumerate(items[at : at + columns]):
             room = max(0, size - cells(value))
-            name = label if cells(label) < room else label.removesuffix(" avg")  # the help says that they are means
+            # by the width of the cell and not of its value, so that nothing jitters; the help says what is a mean
+            name = label if size > _CELL + 2 else label.removesuffix(" avg")
             shown: StyleName = "dim" if value == units.UNKNOWN else style
             spans += [("   " if index else " ", "plain"), (fit(name, room), "dim"), (fit(value, size - room), shown)]
         rows.append(fit_row(spans, width))
@@ -136,9 +143,10 @@ def phases(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
         return []
     get = target.quantities.get
     alarm = alarms(snapshot, target.id)
+    current = serving(snapshot, target)
 
     def style(name: str) -> StyleName:
-        return "dim" if target.state is not State.OK else alarm.get(name, "plain")
+        return alarm.get(name, "plain") if current else "dim"
 
     items: list[tuple[str, str, StyleName]] = [
         ("queue avg", words.mean(get("queue_seconds")), style("queue_seconds")),
@@ -186,10 +194,10 @@ def numbers(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     waiting = units.count(words.latest(target.quantities, "requests_waiting"))
     items: list[tuple[str, str, StyleName]] = [
         ("TTFT p95", words.bounds(get("ttft_seconds"), "p95"), alarm.get("ttft_seconds", "plain")),
-        ("output", words.rate(get("output_tokens_total"), "tok"), "plain"),
+        ("output", units.value(words.output_now(target), "tok/s"), "plain"),
         ("ITL p95", words.bounds(get("itl_seconds"), "p95"), alarm.get("itl_seconds", "plain")),
         ("run/wait", f"{running} / {waiting}", alarm.get("requests_waiting", "plain")),
     ]
-    if target.state is not State.OK:
+    if not serving(snapshot, target):
         items = [(label, value, "dim") for label, value, _ in items]
     return grid_of(items, width, height)

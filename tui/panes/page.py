@@ -46,7 +46,7 @@ def graph(title: str, track: Track, charset: Charset, width: int, height: int, l
     scale, unit = _SCALES.get(track.unit, (1.0, track.unit))
     threshold = None
     if limit is not None:
-        threshold = Threshold(limit, f"limit {units.digits(limit / scale)} {unit}".rstrip())
+        threshold = Threshold(limit, f"limit {units.value(limit, track.unit)}")
     newest = next((value for value in reversed(track.values) if value is not None), None)
     name: Row = ((f" {title} {unit}".rstrip(), "bold"),)
     head = spread(name, ((f"{units.value(newest, track.unit)} ", "series1"),), width)

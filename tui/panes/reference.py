@@ -33,8 +33,9 @@ NOTES = """\
 Latencies are the server's own, from its histograms: 20-40 s means that the quantile lies in that bucket, ~33 s is \
 interpolated within it, >160 s lies above the last bucket. A quantile needs enough requests (20 for p95, 100 for p99); \
 with fewer, and wherever something is not known, stands —.
-Head values, the grid and the scores speak of the window named at the right of the scores; each point of a latency \
-graph looks back over a minute or so. A gap in a graph is a time without an answer or without a request.
+Head values, the grid and the scores speak of the window named at the right of the scores, `67 s/5 min` while it \
+fills; `now` is the newest value, of the last 5 s. Each point of a latency graph looks back over a minute or so. \
+A gap in a graph is a time without an answer or without a request.
 The queue, prefill and decode times beside the graphs are means over the window, as are prompt and output lengths.
 Dim numbers are old or unknown. Colour marks what a firing risk rests on, and is always said in words as well. \
 Expected effects carry their basis and grade: A measured, B model, C bound, D words only."""

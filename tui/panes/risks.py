@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.quantity import QUANTITIES
 from metrics.snapshot import RiskState
 from tui import words
-from tui.rows import cells, crop, fit, fit_row, spread, wrap
+from tui.rows import cells, crop, crop_words, fit, fit_row, spread, wrap
 from tui.view import advice_for, chosen_risk, chosen_target, open_risks, severity_style
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def risks(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     likelihood, impact = _last_columns(width, shown)
     head: Row = ((" RISKS ", "bold"), (_tally(snapshot), "dim"))
     full, width = width, min(width, _TABLE)
-    right = f"{'likelihood':<{likelihood}} {'impact':<{impact}} " if likelihood and shown else ""
+    right = f"{'likelihood':<{likelihood}} " if likelihood and shown else ""
+    right += f"{'impact':<{impact}} " if impact and shown else ""
     rows: list[Row] = [spread(head, ((right, "dim"),), width) if right else fit_row(head, width)]
     if not shown:
         rows.append(fit_row(((f" {_none(snapshot)}", "dim"),), width))
@@ -55,13 +57,15 @@ def _none(snapshot: Snapshot) -> str:
 def _tally(snapshot: Snapshot) -> str:
     count = {state: sum(1 for risk in snapshot.risks if risk.state is state) for state in RiskState}
     names = ((RiskState.FIRING, "firing"), (RiskState.PENDING, "pending"), (RiskState.RESOLVING, "resolving"),
-             (RiskState.NOT_OBSERVED, "not observed"), (RiskState.UNKNOWN, "unknown"))  # fmt: skip
-    return " · ".join(f"{count[state]} {name}" for state, name in names if count[state])
+             (RiskState.NOT_OBSERVED, "watched"), (RiskState.UNKNOWN, "not measured"))  # fmt: skip
+    return ", ".join(f"{count[state]} {name}" for state, name in names if count[state])
 
 
 def _last_columns(width: int, shown: Sequence[Risk]) -> tuple[int, int]:
     if width < 70:
         return 0, 0
+    if width < 100 and all(_in_short(risk.likelihood).startswith("certain") for risk in shown):
+        return 0, 6  # what fires says so by its severity: the room is better used by what it says
     most = 32 if width >= 160 else 20 if width >= 110 else 10
     return max(10, min(most, max((cells(risk.likelihood) for risk in shown), default=0))), 6
 
@@ -92,14 +96,13 @@ def _line(
         (fit(word, _STATE), style),
         (fit(risk.title, title), name),
     )
-    rest = width - 1 - _STATE - title - (likelihood + impact + 3 if likelihood else 0) - 2
-    if rest >= 8:
-        left = (*left, ("  ", "plain"), (fit(summary, rest), "plain"))
-    if not likelihood:
-        return fit_row(left, width)
     likely = risk.likelihood if cells(risk.likelihood) <= likelihood else _in_short(risk.likelihood)
-    right: Row = ((f" {fit(likely, likelihood)} {fit(_in_short(risk.impact), impact)} ", "plain"),)
-    return fit_row((*left, *right), width)
+    right = f" {fit(likely, likelihood)}" if likelihood else ""
+    right += f" {fit(_in_short(risk.impact), impact)} " if impact else ""
+    rest = width - 1 - _STATE - title - cells(right) - 2
+    if rest >= 8:
+        left = (*left, ("  ", "plain"), (fit(crop_words(summary, rest), rest), "plain"))
+    return fit_row((*left, (right, "plain")), width)
 
 
 def _in_short(text: str) -> str:
@@ -108,16 +111,30 @@ def _in_short(text: str) -> str:
 
 
 def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
-    """Write what to do about the chosen risk, on lines of a width: what, what it brings, how."""
+    """Write what to do about the chosen risk, on lines of a width: what and how in the first, then how else."""
     risk = chosen_risk(snapshot, view)
-    found = advice_for(snapshot, risk) or snapshot.recommendations
-    if not found:
-        return [crop(risk.mitigation, max(1, width - _INDENT))] if risk is not None and risk.mitigation else []
-    first = found[0]
-    brings = words.effect(first.effect) if first.effect is not None else "; ".join(first.because[:1])
+    found = advice_for(snapshot, risk)
     room = max(1, width - _INDENT - 1)
-    title = crop(first.title, max(24, room - cells(brings) - 2))  # what it brings says more than the end of the title
-    return [f"{title}: {brings}" if brings else first.title, *first.actions]
+    if not found:
+        return [crop_words(risk.mitigation, room)] if risk is not None and risk.mitigation else []
+    first = found[0]
+    steps = [words.action(each) for each in first.actions]
+    brings = words.effect(first.effect) if first.effect is not None else ""
+    how = steps[0] if steps else brings
+    options = [
+        f"{first.title}: {how}; {brings}" if steps and brings else "",
+        f"{first.title}: {how}" if how else first.title,
+        f"{_clause(first.title)}: {how}" if how else "",
+        f"{_clause(first.title)}: {words.gist(how)}; {brings}" if steps and brings else "",
+        f"{_clause(first.title)}: {words.gist(how)}" if how else "",
+    ]
+    said = next((each for each in options if each and cells(each) <= room), options[-1] or first.title)
+    return [crop_words(said, room), *(crop_words(step, room) for step in steps[1:])]
+
+
+def _clause(title: str) -> str:
+    """Keep the first clause of a title: `Cap the queue, so that what is accepted is answered in time`."""
+    return re.split(r"[,:;]", title, maxsplit=1)[0]
 
 
 def advice(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
@@ -140,17 +157,25 @@ def unseen_lines(snapshot: Snapshot, width: int) -> int:
 
 
 def unseen(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
-    """Name what could not be seen, and why."""
+    """Name what could not be seen, and why where there is room for that; what only a detail hangs on comes last."""
     del view
     room = max(1, width - _INDENT - 1)
-    parts = [_short(each) for each in snapshot.not_visible]
+    parts = [_short(each) for each in _ranked(snapshot.not_visible)]
     if height == 1:
+        if cells(_SEPARATOR.join(parts)) > room:
+            parts = [words.quantity(each.what) for each in _ranked(snapshot.not_visible)]
         return _labelled("not seen", [_as_many(parts, room)], "dim", width, height)
     return _labelled("not seen", wrap(_SEPARATOR.join(parts), room, height), "dim", width, height)
 
 
+def _ranked(unseen: Sequence[NotVisible]) -> list[NotVisible]:
+    """Put what is not seen of the whole machine first, a single number of one server last."""
+    return sorted(unseen, key=lambda each: each.what in QUANTITIES)
+
+
 def _short(each: NotVisible) -> str:
-    return f"{each.what} ({each.why})" if each.why else each.what
+    what = words.quantity(each.what)
+    return f"{what} ({each.why})" if each.why else what
 
 
 def _as_many(parts: Sequence[str], room: int) -> str:

@@ -32,10 +32,11 @@ def targets(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
         state, style = _state(target, worst[target.id])
         get = target.quantities.get
         run, wait = (units.count(words.latest(target.quantities, f"requests_{x}")) for x in ("running", "waiting"))
+        output = units.value(words.output_now(target), "tok/s")
         address = fit(target.url.split("//")[-1], name)
         text = (
             f"{address} {fit(target.model or units.UNKNOWN, name)} {words.bounds(get('ttft_seconds'), 'p95'):>11} "
-            f"{words.rate(get('output_tokens_total'), 'tok'):>11} {run:>5} {wait:>5}"
+            f"{output:>11} {run:>5} {wait:>5}"
         )
         mark = "▸" if target is chosen else " "
         old: StyleName = "dim" if target.state is not State.OK else "plain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from metrics import units
@@ -10,9 +11,11 @@ from tui import words
 from tui.panes.page import INDENT, graph, heading, side_by_side, text
 from tui.panes.risks import evidence_basis, evidence_text
 from tui.rows import cells, fit_row, spread, wrap
-from tui.view import advice_for, chosen_risk, severity_style
+from tui.view import advice_for, opened_risk, severity_style
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metrics.snapshot import Evidence, Recommendation, Risk, Snapshot, Track
     from tui.palette import StyleName
     from tui.rows import Row
@@ -33,37 +36,63 @@ _TRACKS = {
 
 def why(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     """Show one risk whole: what it is, what it rests on, what to do, with what effect."""
-    risk = chosen_risk(snapshot, view)
-    if risk is None:
+    risk = opened_risk(snapshot, view)
+    if risk is None or risk.state is RiskState.NOT_OBSERVED:
+        return _over(risk, view, width)
+    advice = advice_for(snapshot, risk)
+    rows: list[Row] = [_title(risk, width), *_odds(risk, width), *text(risk.description, width)]
+    if risk.evidence:
+        rows += [heading("EVIDENCE", width), *_evidence_rows(risk, width)]
+    rows += _steps(advice, width)
+    rows += _graphs_of(snapshot, view, risk, width, height)
+    if risk.mitigation and _says_more(risk.mitigation, advice):
+        rows += [heading("MITIGATION", width), *text(risk.mitigation, width)]
+    reasons = dict.fromkeys(each for one in advice for each in one.because if each != risk.summary)
+    if reasons:
+        rows.append(heading("BECAUSE", width))
+        for reason in reasons:
+            rows += text(reason, width, "dim")
+    if len(risk.episodes) > 1 or not risk.evidence:
+        rows += _episodes(risk, width)
+    return rows
+
+
+def _over(risk: Risk | None, view: View, width: int) -> list[Row]:
+    """Say that the risk whose page is open has ended, so that nobody takes another one's numbers for its own."""
+    if risk is None and view.opened is None:
         return [fit_row(((" no risk is open now", "plain"),), width)]
+    title = risk.title if risk is not None else words.quantity(view.opened[0] if view.opened else "")
+    rows: list[Row] = [fit_row(((" ", "plain"), (" OVER ", "badge_good"), ("  ", "plain"), (title, "bold")), width)]
+    rows += text("This risk has ended: its condition no longer holds. Escape leads back to what is open now.", width)
+    if risk is None:
+        return rows
+    rows += text(risk.description, width, "dim") if risk.description else []
+    return rows + _episodes(risk, width)
+
+
+def _title(risk: Risk, width: int) -> Row:
     fires = risk.state is RiskState.FIRING
     word = risk.severity.value.upper() if fires else risk.state.value.upper()
     badges: dict[StyleName, StyleName] = {"critical": "badge_critical", "warning": "badge_warning"}
     style: StyleName = badges.get(severity_style(risk.severity), "badge") if fires else "badge"
     held = f", {risk.state.value} {units.duration(risk.seconds_in_state)}" if risk.seconds_in_state else ""
-    since = f"since {words.clock_of(risk.since)}{held}"
+    since = f"since {words.clock_of(risk.since)}{held}" if risk.since else ""
     fires_in = f", fires in {units.duration(risk.fires_in_seconds)}" if risk.fires_in_seconds is not None else ""
-    rows: list[Row] = [
-        spread(
-            ((" ", "plain"), (f" {word} ", style), ("  ", "plain"), (risk.title, "bold")),
-            ((f" {since}{fires_in} ", "dim"),),
-            width,
-        ),
-        fit_row(((f"   likelihood {risk.likelihood} · impact {risk.impact} · {risk.target or ''}", "dim"),), width),
-        *text(risk.description, width),
-        heading("EVIDENCE", width),
-    ]
-    rows += _evidence_rows(risk, width)
-    rows += _graphs_of(snapshot, view, risk, width, height)
-    if risk.mitigation:
-        rows += [heading("MITIGATION", width), *text(risk.mitigation, width)]
-    for one in advice_for(snapshot, risk):
-        rows += _recommendation(one, width)
-    if len(risk.episodes) > 1:
-        rows.append(heading("EPISODES", width))
-        for begin, end in risk.episodes[-5:]:
-            until = words.clock_of(end) if end else "now"
-            rows.append(fit_row(((f"   {words.clock_of(begin)} to {until}", "plain"),), width))
+    left: Row = ((" ", "plain"), (f" {word} ", style), ("  ", "plain"), (risk.title, "bold"))
+    return spread(left, ((f" {since}{fires_in} ", "dim"),), width)
+
+
+def _odds(risk: Risk, width: int) -> list[Row]:
+    parts = (f"likelihood {risk.likelihood}", f"impact {risk.impact}", risk.target or "")
+    return text(" · ".join(filter(None, parts)), width, "dim")
+
+
+def _episodes(risk: Risk, width: int) -> list[Row]:
+    """List when it fired, the last five times."""
+    rows = [heading("EPISODES", width)] if risk.episodes else []
+    for begin, end in risk.episodes[-5:]:
+        until = words.clock_of(end) if end else "now"
+        rows.append(fit_row(((f"   {words.clock_of(begin)} to {until}", "plain"),), width))
     return rows
 
 
@@ -79,7 +108,7 @@ def _evidence_rows(risk: Risk, width: int) -> list[Row]:
             rows.append(spread(((" " * INDENT + said, "plain"),), ((f" {basis} ", "dim"),), width))
         else:
             rows += [*text(said, width), *text(basis, width, "dim", INDENT + 2)]
-    return rows or [fit_row((("   none given", "dim"),), width)]
+    return rows
 
 
 def _graphs_of(snapshot: Snapshot, view: View, risk: Risk, width: int, height: int) -> list[Row]:
@@ -101,16 +130,37 @@ def _graphs_of(snapshot: Snapshot, view: View, risk: Risk, width: int, height: i
     return side_by_side(drawn, width, across)
 
 
-def _recommendation(one: Recommendation, width: int) -> list[Row]:
-    rows = [heading(f"ADVICE  {one.title}", width)]
-    if one.effect is not None:
-        rows += text(f"expected: {words.effect(one.effect)}, {_BASES.get(one.effect.basis, one.effect.basis)}", width)
-        rows += text("if " + "; ".join(one.effect.assumptions), width, "dim") if one.effect.assumptions else []
-    for action in one.actions:
-        rows += [
-            fit_row((("   · " if not index else "     ", "plain"), (line, "plain")), width)
-            for index, line in enumerate(wrap(action, max(1, width - 6)))
-        ]
-    for reason in one.because:
-        rows += text(f"because {reason}", width, "dim")
+def _steps(advice: Sequence[Recommendation], width: int) -> list[Row]:
+    """List what to do and what it is expected to bring; what is the same in all of them comes once, at the end."""
+    rows: list[Row] = []
+    common = [each for each in (advice[0].actions if advice else ()) if all(each in one.actions for one in advice)]
+    last = common[-1:] if len(advice) > 1 else []
+    for one in advice:
+        rows.append(heading(f"ADVICE  {one.title}", width))
+        for action in (each for each in one.actions if each not in last):
+            rows += _step(action, width)
+        if one.effect is not None:
+            basis = _BASES.get(one.effect.basis, one.effect.basis)
+            given = f", if {'; '.join(one.effect.assumptions)}" if one.effect.assumptions else ""
+            rows += text(f"expected: {words.effect(one.effect)}, {basis}{given}", width, "dim")
+    for action in last:
+        rows += _step(action, width)
     return rows
+
+
+def _step(action: str, width: int) -> list[Row]:
+    return [
+        fit_row((("   · " if not index else "     ", "plain"), (line, "plain")), width)
+        for index, line in enumerate(wrap(words.action(action), max(1, width - 6)))
+    ]
+
+
+_STEM = 4
+"""Letters by which words are compared: `cool` and `cooling` say the same."""
+
+
+def _says_more(mitigation: str, advice: Sequence[Recommendation]) -> bool:
+    """Tell whether a clause of the mitigation has no word in common with the advice, that is, says something new."""
+    said = " ".join(part for one in advice for part in (one.title, *one.actions)).lower()
+    clauses = (re.findall(rf"\w{{{_STEM},}}", part) for part in re.split(r"[,;:.]", mitigation.lower()))
+    return any(clause and not any(word[:_STEM] in said for word in clause) for clause in clauses)
