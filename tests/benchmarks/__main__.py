@@ -17,12 +17,12 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {platform.machine()}\n")
     print(f"{'what':<78}{'measured':>12}  to reach")
     for name in sys.argv[1:] or NAMES:
-        try:
-            module = importlib.import_module(f"tests.benchmarks.{name}")
-        except ModuleNotFoundError:
+        if name not in NAMES:
             sys.exit(f"no benchmark {name!r}: {', '.join(NAMES)}")
+        module = importlib.import_module(f"tests.benchmarks.{name}")
         for what, measured, wanted in module.measure():
             print(f"{what:<78}{measured:>12}  {wanted}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
