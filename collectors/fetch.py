@@ -1,7 +1,7 @@
 """GET, as a monitor must do it: a deadline, a limit, one connection, and no token where it does not belong.
 
-The one module that imports aiohttp. That takes a tenth of a second, so import this where it is first needed, not at the
-top of a module: the screen paints first.
+It imports aiohttp, as `collectors.probe.stream` does and nothing else here. That takes a tenth of a second, so import
+this where it is first needed, not at the top of a module: the screen paints first.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Fetch:
         max_body: int = MAX_BODY,
     ) -> None:
         self._headers = {**_NAMES, **(headers or {})}
-        self._secrets = _secrets(headers or {})
+        self._secrets = secrets_of(headers or {})
         self._trust = trust
         self._deadline = deadline
         self._max_body = max_body
@@ -74,7 +74,7 @@ class Fetch:
         except aiohttp.ClientPayloadError:
             return self._down(f"{shown} broke off its answer after {len(body)} bytes")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return self._down(_reason(error, url, shown))
+            return self._down(explain(error, url, shown))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -84,16 +84,7 @@ class Fetch:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=1, resolver=_Resolver(), ssl=True if self._trust is None else self._trust
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                headers=self._headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(),  # the deadline is `get`'s
-                trust_env=False,
-            )
+            self._session = open_session(self._headers, self._trust)
         return self._session
 
     async def _follow(self, url: str, shown: str, body: bytearray) -> Answer | Failure:
@@ -136,7 +127,21 @@ class Fetch:
         return Failure(State.DOWN, clean(reason, 300))
 
 
-def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+def open_session(
+    headers: Mapping[str, str], trust: ssl.SSLContext | None, traces: list[aiohttp.TraceConfig] | None = None
+) -> aiohttp.ClientSession:
+    """Open what holds one connection to one server. Deadlines are the caller's."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=1, resolver=_Resolver(), ssl=True if trust is None else trust),
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(),
+        trust_env=False,
+        trace_configs=traces,
+    )
+
+
+def secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
     """List what may never be shown, longest first: the values of headers, whole and without `Bearer` or `Basic`."""
     values = {part for value in headers.values() for part in (value, value.rpartition(" ")[2]) if len(part) > 3}
     return tuple(sorted(values, key=len, reverse=True))
@@ -148,7 +153,7 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "")
 
 
-def _reason(error: Exception, url: str, shown: str) -> str:
+def explain(error: Exception, url: str, shown: str) -> str:
     """Say what a failed connection means and what may be done about it."""
     place = urlsplit(url).netloc.rpartition("@")[2]
     match error:

@@ -184,7 +184,9 @@ def not_visible(view: View) -> tuple[NotVisible, ...]:
             for each in (source.newest_ok or source.newest).missing:
                 found.setdefault((each.what, each.why, each.consequence, kind), []).append(source.id)
     return tuple(
-        NotVisible(_named(what, kind, ids, view), why, consequence, ids[0] if len(ids) == 1 else None)
+        NotVisible(
+            _named(what, kind, ids, view), why, consequence, ids[0].removeprefix("probe:") if len(ids) == 1 else None
+        )
         for (what, why, consequence, kind), ids in found.items()
     )
 

@@ -21,6 +21,8 @@ class Source(StrEnum):
     DRIVER = "driver"
     """The NVML driver as a whole: is it there, does it answer, how many GPUs does it report."""
     HOST = "host"
+    PROBE = "probe"
+    """A server as a client of ours sees it: `probe:<id of the server>`."""
     MONITOR = "monitor"
     """This program: what it missed and dropped."""
 

@@ -11,7 +11,7 @@ from chimera_top.exit import Exit
 from chimera_top.judge import judge
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
-from chimera_top.sources import machine, servers
+from chimera_top.sources import machine, probed, servers
 from chimera_top.watch import run_to_end
 from collectors.clock import Clock
 
@@ -26,7 +26,7 @@ def run(flags: argparse.Namespace) -> int:
     targets = servers(settings, clock)
     recorder = Recorder(Path(flags.output))
     session = Session(
-        [*targets, *machine(settings, clock)],
+        [*probed(settings, targets, clock), *machine(settings, clock)],
         judge(settings, "live"),
         interval=settings.interval_seconds,
         clock=clock,

@@ -65,6 +65,9 @@ def load(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
             target,
         ),
     ]
+    if height > 3 and (probe := get("probe_ttft_seconds")) is not None:
+        own = words.bounds(get("ttft_seconds"), "p50")  # of all requests, by the server's clock: not the same quantity
+        rows.append(_pair("probe TTFT", words.bounds(probe, "p50"), "server TTFT", own, width))
     if height > 3:
         peak = get("requests_waiting")
         tokens = f"{units.count(capacity)} tok" if capacity else units.UNKNOWN
