@@ -119,14 +119,14 @@ def choose_scale(series: Sequence[Series], grid: Grid, rows: int, down: int, thr
     if top < _LEAST:
         top = 1.0 * grid.scale
     dots = rows * down - 1
-    apart = range(1 if rows < 6 else 2, max(1, min((rows - 1) // 2, 5)) + 1)  # so many rows from tick to tick
-    return min(
-        (
-            Scale(0.0, step * each, step)
-            for each, step in ((d, nice_step(top, d)) for d in (dots / (n * down) for n in apart))
-        ),
-        key=lambda scale: (scale.high, -scale.step),
-    )
+    low = rows < 6  # then two labels may have to do, because a row more above the data would cost too much
+    apart = range(1 if low else 2, max(1, rows - 1 if low else min((rows - 1) // 2, 5)) + 1)
+    scales: list[tuple[float, int, Scale]] = []
+    for each in apart:  # so many rows from tick to tick
+        steps = dots / (each * down)
+        step = nice_step(top, steps)
+        scales.append((step * steps, abs(each - 2), Scale(0.0, step * steps, step)))
+    return min(scales)[-1]
 
 
 def axis_label(value: float) -> str:
