@@ -3,7 +3,7 @@
 A counter that falls was reset, so what it shows was counted since (the Prometheus rule). Here that is decided once,
 when a Sample comes in: the carried value is the raw one plus everything counted before the last reset, and every
 window after that is a plain difference. A histogram is one object: if any of its parts falls or its buckets change, all
-of it was reset. Series of one engine restart together, so a fall of one is a reset of all of that engine's.
+of it was reset. Series of one engine or model restart together, so a fall of one is a reset of all of that one's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # A process start time is printed with 10 ms at best; below this it did not change.
 _SAME_START_SECONDS = 1.0
+_Process = tuple[str | None, str | None]
 
 
 class Continuity:
@@ -42,7 +43,7 @@ class Continuity:
         start_time = sample.gauges.get("start_time_seconds")
         identity = (sample.facts.get("engine"), sample.facts.get("uuid"))
         noticed: str | None = None
-        reset: set[str] = set()
+        reset: set[_Process] = set()
         if self._last_wall is not None:
             if self._identity != identity or self._started_elsewhere(start_time, self._last_wall):
                 noticed = "replaced"
@@ -52,13 +53,13 @@ class Continuity:
                 if reset or self._started_anew(start_time):
                     noticed = "restart"
                 if self._started_anew(start_time):
-                    reset = {_engine(name) for name in (*self._raw, *self._raw_histograms)}
+                    reset = {_process(name) for name in (*self._raw, *self._raw_histograms)}
                 self._close(sample, reset)
         counters = {
-            name: self._carry_counter(name, raw, reset=_engine(name) in reset) for name, raw in sample.counters.items()
+            name: self._carry_counter(name, raw, reset=_process(name) in reset) for name, raw in sample.counters.items()
         }
         histograms = {
-            name: self._carry_histogram(name, raw, reset=_engine(name) in reset)
+            name: self._carry_histogram(name, raw, reset=_process(name) in reset)
             for name, raw in sample.histograms.items()
         }
         self._start_time = start_time if start_time is not None else self._start_time
@@ -75,21 +76,21 @@ class Continuity:
         """Tell whether this process was already running while the one before it still answered."""
         return start_time is not None and self._started_anew(start_time) and start_time < last_wall - 1.0
 
-    def _fallen(self, sample: Sample) -> set[str]:
-        fallen = {_engine(name) for name, raw in sample.counters.items() if raw < self._raw.get(name, raw)}
+    def _fallen(self, sample: Sample) -> set[_Process]:
+        fallen = {_process(name) for name, raw in sample.counters.items() if raw < self._raw.get(name, raw)}
         for name, raw in sample.histograms.items():
             last = self._raw_histograms.get(name)
             if last is not None and (raw.bounds != last.bounds or any(map(lt, raw.counts, last.counts))):
-                fallen.add(_engine(name))
+                fallen.add(_process(name))
         return fallen
 
-    def _close(self, sample: Sample, reset: set[str]) -> None:
+    def _close(self, sample: Sample, reset: set[_Process]) -> None:
         """Count what the reset series that the page lacks showed last: when they come back, they begin at 0."""
         for name in self._raw.keys() - sample.counters.keys():
-            if _engine(name) in reset:
+            if _process(name) in reset:
                 self._carry_counter(name, 0.0, reset=True)
         for name in self._raw_histograms.keys() - sample.histograms.keys():
-            if _engine(name) in reset:
+            if _process(name) in reset:
                 self._carry_histogram(name, _empty(self._raw_histograms[name]), reset=True)
 
     def _forget(self, sample: Sample) -> None:
@@ -123,9 +124,10 @@ class Continuity:
         return raw if raw is None or before is None else _combine(raw, before, 1.0)
 
 
-def _engine(name: str) -> str:
-    """Find the part of the source that restarts as one: its `engine` label, or the source as a whole."""
-    return dict(split_series(name)[1]).get("engine", "")
+def _process(name: str) -> _Process:
+    """Find the part of the source that restarts as one: its engine, its model, or the source as a whole."""
+    labels = dict(split_series(name)[1])
+    return labels.get("engine"), labels.get("model")
 
 
 def _empty(like: Histogram) -> Histogram:

@@ -58,23 +58,28 @@ def measures(source: SourceView, window: float) -> dict[str, Measure]:
 def total_gauge(source: SourceView, quantity: str, seconds: float = 0.0, end: float | None = None) -> float | None:
     """Put a gauge together over the engines of a server: its newest value, or its mean over `seconds` up to `end`.
 
-    None where one of its parts is not known.
+    An engine that the newest page lacks has gone. None where the page gave one, but no number.
     """
     parts = source.parts(quantity)
 
     def value(name: str) -> float | None:
         return source.gauge(name) if end is None else source.gauge_mean_at(name, seconds, end)
 
-    known = [each for each in map(value, parts) if each is not None]
-    if not known or len(known) < len(parts):
+    known = {name: each for name in parts if (each := value(name)) is not None}
+    if not known or (len(known) < len(parts) and _is_missing(source, quantity)):
         return None
     if len(known) == 1:
-        return known[0]
+        return next(iter(known.values()))
     if quantity == "kv_cache_usage":
-        capacities = [series("kv_cache_capacity_tokens", **dict(split_series(name)[1])) for name in parts]
-        return _weighted(known, [each for each in map(value, capacities) if each])
+        capacities = [series("kv_cache_capacity_tokens", **dict(split_series(name)[1])) for name in known]
+        return _weighted(list(known.values()), [each for each in map(value, capacities) if each])
     rule = GAUGE_RULES.get(quantity)
-    return rule(known) if rule else None
+    return rule(list(known.values())) if rule else None
+
+
+def _is_missing(source: SourceView, quantity: str) -> bool:
+    newest = source.newest_ok
+    return newest is not None and any(each.what == quantity for each in newest.missing)
 
 
 def _weighted(usages: list[float], capacities: list[float]) -> float:
@@ -89,14 +94,32 @@ def _counter(source: SourceView, quantity: str, names: list[str], window: float)
     if increase is None:
         return None
     unit = QUANTITIES[quantity].unit
-    return Measure(unit, rate=increase.rate, increase=increase.value, window_seconds=increase.seconds)
+    whole = Measure(unit, rate=increase.rate, increase=increase.value, window_seconds=increase.seconds)
+    return _smoothed(source, names, window, whole) if source.is_lumpy(quantity) else whole
+
+
+def _smoothed(source: SourceView, names: list[str], window: float, plain: Measure) -> Measure:
+    """Take the rate of a counter that moves when a request ends between two moments at which it was right."""
+    steady = source.pace_of(names, window)
+    if steady is None:
+        why = "the server counts this when a request ends, and too few have ended to tell a rate"
+        return replace(plain, rate=None, note=why)
+    note = (
+        f"the server counts this when a request ends: the rate is that of the {steady.seconds:.0f} s until the last end"
+    )
+    return replace(plain, rate=steady.rate, note=note)
 
 
 def _gauge(source: SourceView, quantity: str, names: list[str], window: float) -> Measure | None:
     unit = QUANTITIES[quantity].unit
     if len(names) > 1:
         value = total_gauge(source, quantity)
-        return None if value is None and quantity in GAUGE_RULES else Measure(unit, value=value)
+        if value is None and quantity in GAUGE_RULES:
+            return None
+        now = source.view.mono
+        return Measure(
+            unit, value=value, mean=total_gauge(source, quantity, window, now) if value is not None else None
+        )
     stats = source.gauge_over(names[0], window)
     if stats is None:
         return None

@@ -75,6 +75,8 @@ class Measure(Struct, frozen=True, eq=False):
     p99: Quantile | None = None
     window_seconds: float | None = None
     """Real time between the two polls that the numbers are the difference of."""
+    note: str = ""
+    """What is to be known about these numbers, in words: that a rate is not that of the window, and why."""
     by: dict[str, Measure] = field(default_factory=dict)
     """The parts, where the server splits the quantity by a label: `reason=length`, `engine=0`."""
     lo: float | None = None

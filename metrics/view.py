@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from metrics.histogram import Histogram, merge
+from metrics.lumps import pace
 from metrics.sample import Sample, Source, State
 from metrics.series import split_series
 from metrics.span import Span, difference, find_span, histogram_difference, known_values
@@ -15,6 +16,7 @@ from metrics.span import Span, difference, find_span, histogram_difference, know
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from metrics.lumps import Pace
     from metrics.store import History, Store
 
 STALE_POLLS = 3
@@ -125,15 +127,17 @@ class SourceView:
         return {**(newest.facts if newest else {}), **self.newest.facts}
 
     def parts(self, quantity: str) -> list[str]:
-        """List the series of a quantity that its value is put together from.
+        """List the series of a quantity that its value is put together from, those that have gone among them.
 
         A page may give a quantity whole and also split by a label: the series with the fewest labels are the whole.
+        What counts is the newest page: with the second of several models, all may have got a label.
         """
         by_labels: dict[tuple[str, ...], list[str]] = {}
         for name in self._names(quantity):
             labels = tuple(label for label, _ in split_series(name)[1])
             by_labels.setdefault(labels, []).append(name)
-        return by_labels[min(by_labels, key=len)] if by_labels else []
+        there = [labels for labels, names in by_labels.items() if any(map(self._on_newest_page, names))]
+        return by_labels[min(there or by_labels, key=len)] if by_labels else []
 
     def split(self, quantity: str) -> list[str]:
         """List every series of a quantity that has labels."""
@@ -154,9 +158,25 @@ class SourceView:
         return Increase(math.fsum(known), bounds.seconds) if known else None
 
     def rate(self, quantity: str, window: float, end: float | None = None) -> float | None:
-        """Tell the growth of a counter per second of real time."""
+        """Tell the growth of a counter per second of real time.
+
+        That of a counter which moves only when a request ends is taken between two moments at which it was right.
+        """
+        if self.is_lumpy(quantity):
+            steady = self.pace_of(self.parts(quantity), window, end)
+            return None if steady is None else steady.rate
         increase = self.increase(quantity, window, end)
         return None if increase is None else increase.rate
+
+    def is_lumpy(self, quantity: str) -> bool:
+        """Tell whether the server counts this only when a request ends."""
+        newest = self.history.newest_ok
+        return newest is not None and quantity in newest.facts.get("lumpy_counters", "").split(", ")
+
+    def pace_of(self, names: list[str], window: float, end: float | None = None) -> Pace | None:
+        """Tell how fast counters grow that move only when a request ends."""
+        stop = self.view.mono if end is None else end
+        return pace(self.history, names, self.parts("requests_running"), stop - window, stop)
 
     def histogram(self, quantity: str, window: float, end: float | None = None) -> Histogram | None:
         """Collect what was observed in the window, all parts added bucket by bucket."""
@@ -219,6 +239,10 @@ class SourceView:
         """Tell the real time between the polls at the two ends of the window."""
         bounds = self._span(window, None)
         return None if bounds is None else bounds.seconds
+
+    def _on_newest_page(self, name: str) -> bool:
+        newest = self.history.newest_ok
+        return newest is not None and (name in newest.counters or name in newest.gauges or name in newest.histograms)
 
     def _names(self, quantity: str) -> list[str]:
         return self.history.columns.by_quantity.get(quantity, [])

@@ -129,7 +129,7 @@ LLAMACPP = Dialect(
         Missing(
             "output_tokens_total while a request runs",
             "llama.cpp counts generated tokens when their request ends",
-            "throughput over a few seconds jumps between 0 and too much",
+            "throughput is that of the requests which ended last, some seconds behind",
         ),
     ),
     unread=tuple(

@@ -71,6 +71,15 @@ def test_one_engine_that_restarts_leaves_the_others_alone() -> None:
     assert counters == {zero: 110.0, one: 103.0, steps: 14.0}
 
 
+def test_one_model_that_is_loaded_anew_leaves_the_others_alone() -> None:
+    """A server of several models counts one of them from 0 again: the other's counters were not reset."""
+    continuity = Continuity()
+    a, b = f'{TOKENS}{{model="a"}}', f'{TOKENS}{{model="b"}}'
+    continuity.carry(ok(0.0, {a: 50.0, b: 70.0}))
+    counters, _, noticed = continuity.carry(ok(1.0, {a: 5.0, b: 80.0}))
+    assert (counters, noticed) == ({a: 55.0, b: 80.0}, "restart")
+
+
 def test_a_histogram_that_falls_anywhere_was_reset_as_a_whole() -> None:
     """A restart is seen in one bucket even when the count is higher than before."""
     continuity = Continuity()

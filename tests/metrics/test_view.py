@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from metrics.histogram import Histogram
 from metrics.measure import measure, measures, total_gauge
-from metrics.sample import Sample, State
+from metrics.sample import Missing, Sample, State
 from metrics.store import Store, Tier
 from tests.metrics.seen import failed, look, ok
 
@@ -139,6 +140,47 @@ def test_engines_are_added_up_and_kept_apart() -> None:
     assert {name: part.rate for name, part in tokens.by.items()} == {"engine=0": 10.0, "engine=1": 30.0}
     assert total_gauge(source, "requests_waiting") == 5.0
     assert total_gauge(source, "kv_cache_usage") == pytest.approx(0.8)
+
+
+def test_a_replica_that_goes_takes_nothing_with_it() -> None:
+    """What it counted stays in the window, and the gauges of those that are left are the whole."""
+    one, other = f'{TOKENS}{{engine="a"}}', f'{TOKENS}{{engine="b"}}'
+    both = {'requests_running{engine="a"}': 2.0, 'requests_running{engine="b"}': 3.0}
+    source = look(
+        [
+            ok(0.0, {one: 0.0, other: 0.0}, both),
+            ok(1.0, {one: 10.0, other: 20.0}, both),
+            ok(2.0, {one: 30.0}, {'requests_running{engine="a"}': 2.0}),
+        ]
+    )
+    tokens = measure(source, TOKENS, 60)
+    assert tokens is not None
+    assert tokens.increase == 50.0
+    assert total_gauge(source, "requests_running") == 2.0
+
+
+def test_a_part_that_is_no_number_makes_the_whole_unknown() -> None:
+    """An engine that is there, but whose gauge is not, is not one that has gone: the sum of the others is not it."""
+    both = {'requests_running{engine="a"}': 2.0, 'requests_running{engine="b"}': 3.0}
+    bad = ok(1.0, gauges={'requests_running{engine="a"}': 2.0})
+    missing = (Missing("requests_running", "`x` is not a finite number"),)
+    assert total_gauge(look([ok(0.0, gauges=both), replace(bad, missing=missing)]), "requests_running") is None
+    assert total_gauge(look([ok(0.0, gauges=both), bad]), "requests_running") == 2.0
+
+
+def test_the_mean_of_several_engines_is_that_of_their_sum() -> None:
+    """Two engines that ran 2 and 3 requests, then 4 and 5, ran 7 on average."""
+    samples = [ok(float(t), gauges={f'requests_running{{engine="{e}"}}': 2.0 * t + e for e in (0, 1)}) for t in (1, 2)]
+    running = measure(look(samples), "requests_running", 60)
+    assert running is not None
+    assert (running.value, running.mean) == (9.0, 7.0)
+
+
+def test_the_second_of_several_models_may_give_all_a_label() -> None:
+    """Once the page tells its series apart by a label, those without it are of the past."""
+    labelled = {f'requests_running{{model="{name}"}}': 1.0 for name in "ab"}
+    source = look([ok(0.0, gauges={"requests_running": 1.0}), ok(1.0, gauges=labelled)])
+    assert total_gauge(source, "requests_running") == 2.0
 
 
 def test_a_whole_beside_its_split_is_not_counted_twice() -> None:

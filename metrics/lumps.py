@@ -1,0 +1,121 @@
+"""The rate of a counter that moves only when a request ends (llama.cpp's generated tokens, SGLang's before 0.5.7).
+
+While a request runs such a counter stands still and then jumps by all that the request generated, so that its increase
+over a second is 0 or far too much: of 183 seconds in which a llama.cpp generated, 58 saw 0. It is right at two kinds of
+moment: when it has just moved, and when nothing runs. So a rate ends at the last such moment, and begins on the line
+between two of them. Against what a client counted, the error over 60 s falls from 2.2 to 1.4 tokens/s at a mean of 35,
+and over 10 s from 5.9 to 5.5; over less there is no telling. Where the last moment is too long ago, or nothing has
+ended of what runs, the rate is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from metrics.ring import Ring
+    from metrics.store import History, Table
+
+HELD_SECONDS = 30.0
+"""The last rate that was known stands for so long, or for the length of the window, while requests run on."""
+REACH_SECONDS = 300.0
+"""So far before a window a moment is looked for at which the counter was right; longer requests are rare."""
+
+
+class Pace(Struct, frozen=True):
+    """A rate, and the time between the two moments that it is taken between."""
+
+    rate: float
+    seconds: float
+
+
+def pace(history: History, counters: Sequence[str], running: Sequence[str], begin: float, end: float) -> Pace | None:
+    """Tell how fast these counters grew together from about `begin` to about `end`; None where that is not known.
+
+    `running` are the gauges of running requests.
+    """
+    table = _table(history, begin)
+    if table is None:
+        return None
+    rows = _Rows(table, history, counters, running)
+    newest, window = table.ring.last_at(end), end - begin
+    last = next(rows.settled(newest, end - max(HELD_SECONDS, window)), None)
+    if last is None:
+        return None
+    stop = table.ring.time(last)
+    start = rows.point(min(begin, stop - window / 2), last)
+    if start is None:
+        return None
+    seconds, grown = stop - start[0], rows.total(last) - start[1]
+    if seconds <= 0 or (grown <= 0 and rows.busy(newest)):
+        return None  # nothing has ended yet of what runs: that is not 0
+    return Pace(max(0.0, grown) / seconds, seconds)
+
+
+def _table(history: History, begin: float) -> Table | None:
+    """Choose the finest tier that reaches back to `begin`, or the one that reaches back furthest."""
+    filled = [table for table in history.tables if len(table.ring)]
+    reaching = (table for table in filled if table.ring.time(0) <= begin)
+    return next(reaching, min(filled, key=lambda table: table.ring.time(0), default=None))
+
+
+class _Rows:
+    """The rows of one tier, as far as these series go."""
+
+    def __init__(self, table: Table, history: History, counters: Sequence[str], running: Sequence[str]) -> None:
+        columns = history.columns
+        self._ring: Ring = table.ring
+        self._counters = [column for name in counters if (column := columns.counters.get(name)) is not None]
+        self._running = [column for name in running if (column := columns.gauges.get(name)) is not None]
+
+    def settled(self, row: int, earliest: float) -> Iterator[int]:
+        """List the rows from `row` back at which the counter was right, newest first, none before `earliest`."""
+        while row >= 0 and self._ring.time(row) >= earliest:
+            if self._is_settled(row):
+                yield row
+            row -= 1
+
+    def point(self, moment: float, last: int) -> tuple[float, float] | None:
+        """Read the straight line between the moments around this one at which the counter was right: time and value.
+
+        Where it was not watched before, the line begins at the first such moment there is.
+        """
+        row = min(self._ring.last_at(moment), last - 1)
+        before = next(self.settled(row, moment - REACH_SECONDS), None)
+        after = next((each for each in range(row + 1, last + 1) if self._is_settled(each)), last)
+        if before is None:
+            return (self._ring.time(after), self.total(after)) if after < last else None
+        begin, end = self._ring.time(before), self._ring.time(after)
+        at = max(begin, moment)
+        share = (at - begin) / (end - begin)
+        return at, self.total(before) + (self.total(after) - self.total(before)) * share
+
+    def total(self, row: int) -> float:
+        """Add up the counters."""
+        return math.fsum(value for value in self._cells(row, self._counters) if not math.isnan(value))
+
+    def busy(self, row: int) -> bool:
+        """Tell whether requests run; where nobody knows, they may."""
+        return not self._idle(row)
+
+    def _is_settled(self, row: int) -> bool:
+        return self._ring.cell(row, 1) == 1.0 and (self._moved(row) or self._idle(row))
+
+    def _moved(self, row: int) -> bool:
+        """Tell whether the poll before this one saw less. The first poll of all does not tell."""
+        before = row - 1
+        while before >= 0 and self._ring.cell(before, 1) != 1.0:
+            before -= 1
+        return before >= 0 and self.total(row) > self.total(before)
+
+    def _idle(self, row: int) -> bool:
+        running = self._cells(row, self._running)
+        return bool(running) and all(value == 0.0 for value in running)
+
+    def _cells(self, row: int, columns: Sequence[int]) -> list[float]:
+        return [self._ring.cell(row, column) for column in columns if column < self._ring.width]
