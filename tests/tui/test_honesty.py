@@ -258,3 +258,20 @@ def test_risk_without_evidence_says_what_is_known() -> None:
     assert "none given" not in text
     assert "EPISODES" in text
     assert impact in " ".join(text.split())
+
+
+def test_flags_are_seen_without_scrolling() -> None:
+    """With two pieces of advice for an overload, every flag stands on the first page of 80x24."""
+    note = "(now: not told by the server; takes a restart)"
+    check = "check the flags against --help of this version"
+    capped = advised(f"--max-num-queued-reqs N: what comes above it gets 503 (0.32 and newer) {note}", check)
+    more = Recommendation("y", "Add capacity: a replica, or more requests at once",
+                          (f"--data-parallel-size N, where GPUs are free {note}",
+                           f"--max-num-seqs higher, as long as the KV cache has room {note}", check),
+                          None, ("measured",), ("model_overloading",), None)  # fmt: skip
+    snapshot = replace(capped, recommendations=(*capped.recommendations, more))
+    text = text_of(frame(snapshot, View(page="why"), 80, 24))
+    for flag in ("--max-num-queued-reqs", "--data-parallel-size", "--max-num-seqs"):
+        assert flag in text
+    assert text.count(check) == 1
+    assert "not told" not in text
