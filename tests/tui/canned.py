@@ -375,7 +375,7 @@ def connecting() -> Snapshot:
         ),
         host=None,
         window_seconds=None,
-        verdict=Verdict(None, "nothing measured yet"),
+        verdict=Verdict(None, "nothing measured yet", "blind"),
         risks=(),
         recommendations=(),
         not_visible=(),
@@ -411,7 +411,9 @@ def stale() -> Snapshot:
 
 def nobody() -> Snapshot:
     """No server was found on this host."""
-    return msgspec.structs.replace(connecting(), targets=(), verdict=Verdict(None, "no inference server found"))
+    return msgspec.structs.replace(
+        connecting(), targets=(), verdict=Verdict(None, "no inference server found", "blind")
+    )
 
 
 def fleet(count: int = 3) -> Snapshot:

@@ -275,3 +275,14 @@ def test_flags_are_seen_without_scrolling() -> None:
         assert flag in text
     assert text.count(check) == 1
     assert "not told" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "badge"), [("quiet", " OK "), ("young", " WATCHING "), ("pending", " PENDING "), ("blind", " ? ")]
+)
+def test_only_what_was_watched_long_enough_is_ok(state: str, badge: str) -> None:
+    """Green says that something was looked for and not found; about to fire, too young and blind say so."""
+    snapshot = replace(canned.healthy(), verdict=Verdict(None, "pending: model overloading: 60 waiting", state))
+    first = text_of(header.verdict(snapshot, View(), 80, 2)).splitlines()[0]
+    assert first.startswith(f" {badge}")
+    assert "pending:" not in first

@@ -13,7 +13,7 @@ from tui.rows import cells, crop, fit_row, row_width, spread, wrap
 from tui.view import chosen_target, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from metrics.snapshot import Score, Snapshot, Target
     from tui.palette import StyleName
@@ -97,7 +97,7 @@ def verdict_lines(snapshot: Snapshot, width: int) -> list[str]:
     """Break the verdict into the lines that it takes beside its badge and the time since when it is so."""
     badge, _ = _verdict_badge(snapshot)
     room = max(1, width - cells(badge) - 4 - cells(_since(snapshot, width)))
-    text = snapshot.verdict.text
+    text = snapshot.verdict.text.removeprefix("pending: ")  # the badge says it
     short = _MORE.sub("", text)
     # how many more there are stands above the risks as well: it is not worth a line of its own
     if len(wrap(short, room)) < len(wrap(text, room)):
@@ -113,11 +113,18 @@ def _since(snapshot: Snapshot, width: int) -> str:
     return f"  since {words.clock_of(worst.since)} "
 
 
+_CALM: Mapping[str, tuple[str, StyleName]] = {
+    "quiet": (" OK ", "badge_good"),
+    "young": (" WATCHING ", "badge"),
+    "pending": (" PENDING ", "badge_warning"),
+}
+"""The badge while nothing fires; where nothing can be told, it is a question mark."""
+
+
 def _verdict_badge(snapshot: Snapshot) -> tuple[str, StyleName]:
     severity = snapshot.verdict.severity
     if severity is None:
-        judged = any(target.state is State.OK for target in snapshot.targets)
-        return (" OK ", "badge_good") if judged else (" ? ", "badge")
+        return _CALM.get(snapshot.verdict.state, (" ? ", "badge"))
     style: StyleName = "badge_critical" if severity is Severity.CRITICAL else "badge_warning"
     return f" {severity.value.upper()} ", style if severity is not Severity.INFO else "badge"
 
