@@ -17,6 +17,9 @@ from msgspec.structs import replace
 from collectors.answer import Failure, nothing_there, quote, refusal
 from collectors.engines import identify
 from collectors.engines.dialect import Reading, read
+from collectors.engines.ollama import OLLAMA, PAGE, read_running
+from collectors.engines.trtllm import TRTLLM
+from collectors.engines.trtllm_json import read_steps
 from collectors.exposition import Page, Parser
 from collectors.target import target
 from metrics.sample import Missing, Sample, Source, State
@@ -69,6 +72,8 @@ class ServerCollector:
         self._dialect: Dialect | None = None
         self._last: Reading | None = None
         """What the last poll read; None where it failed."""
+        self._counted: dict[str, float] = {}
+        """What the steps came to that a TensorRT-LLM has told so far: each is told once."""
         self._told: dict[str, Reading] = {}
         """What each facts endpoint said, by its path."""
         self._told_at = 0.0
@@ -77,7 +82,7 @@ class ServerCollector:
         """Poll once: one Sample, whatever happened."""
         fetch = self._open()  # before the clock is read: the first time it imports for 0.1 s
         wall, began = self._clock.wall(), self._clock.mono()
-        answer = await fetch.get(self._target.page, self._target.shown)
+        answer = await self._page(fetch)
         taken = self._clock.mono() - began
         sample = Sample(self.name, self.kind, wall + taken / 2, began + taken / 2, taken)
         found = self._understood(answer)
@@ -100,6 +105,14 @@ class ServerCollector:
             self._fetch = Fetch(self._headers, trust=self._trust, deadline=self._deadline)
         return self._fetch
 
+    async def _page(self, fetch: Fetch) -> Answer | Failure:
+        """Fetch what is polled: the metrics page, or of an Ollama, which has none, the list of loaded models."""
+        answer = await fetch.get(self._target.page, self._target.shown)
+        if isinstance(answer, Failure) or answer.status != 404:
+            return answer
+        loaded = await fetch.get(self._target.root + PAGE, PAGE)
+        return answer if isinstance(loaded, Failure) or read_running(loaded.body) is None else loaded
+
     def _understood(self, answer: Answer | Failure) -> tuple[Dialect, Reading] | Failure:
         """Read an answer in the words of the server that it comes from."""
         if isinstance(answer, Failure):
@@ -109,7 +122,7 @@ class ServerCollector:
             return failure
         page = self._parser.parse(answer.body)
         if not page.samples:
-            return nothing_there(answer.body, shown)
+            return self._read_json(answer.body) or nothing_there(answer.body, shown)
         dialect = identify(page)
         if dialect is None:
             return Failure(State.DOWN, f"{shown}: a metrics page of an unknown kind (first names: {_names(page)})")
@@ -119,6 +132,16 @@ class ServerCollector:
             bad = Missing("some lines of the metrics page", why, "what they count is not seen")
             reading = replace(reading, missing=(*reading.missing, bad))
         return dialect, reading
+
+    def _read_json(self, body: bytes) -> tuple[Dialect, Reading] | None:
+        """Read the servers that answer with JSON; None where it is no answer of theirs."""
+        if running := read_running(body):
+            return OLLAMA, running
+        steps = read_steps(body, self._counted)
+        if steps is None:
+            return None
+        self._counted = steps.counters
+        return TRTLLM, steps
 
     async def _learn(self, dialect: Dialect, reading: Reading, now: float) -> None:
         """Ask for facts where there are none yet, where they are old, and where the server may be another one now."""

@@ -362,3 +362,39 @@ def test_close_before_any_poll() -> None:
     """A collector that never polled closes quietly, and so does what fetches."""
     asyncio.run(ServerCollector("h", clock=Clock()).close())
     asyncio.run(Fetch().close())
+
+
+def test_a_page_of_steps_is_counted_on(web: Web) -> None:
+    """TensorRT-LLM tells each step once: what a poll reads is added to what was read before, over a failure too."""
+    step = b'[{"iter":1,"numActiveRequests":2,"inflightBatchingStats":{"numGenRequests":2,"numCtxTokens":5}}]'
+    collector = ServerCollector(web.url, clock=Clock())
+
+    async def run() -> list[Sample]:
+        samples: list[Sample] = []
+        for body, status in ((step, 200), (b"busy", 500), (step, 200), (b"[]", 200)):
+            web.answer("/metrics", body, status)
+            samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    first, failed, third, empty = asyncio.run(run())
+    assert first.counters["output_tokens_total"] == 2.0
+    assert failed.state is State.DOWN
+    assert third.counters["output_tokens_total"] == 4.0
+    assert third.facts["engine"] == "trtllm"
+    assert (empty.counters, empty.gauges) == (third.counters, {})
+
+
+def test_an_ollama_is_told_by_its_loaded_models(web: Web) -> None:
+    """It has no metrics page: what it has loaded is polled instead, and what cannot be seen is named."""
+    web.answer("/api/ps", b'{"models":[{"name":"mistral:latest","size":400,"size_vram":100,"context_length":4096}]}')
+    web.answer("/api/version", b'{"version":"0.33.0"}')
+    web.answer("/api/tags", b'{"models":[{"name":"mistral:latest"}]}')
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is State.OK
+    assert sample.facts["engine"] == "ollama"
+    assert sample.facts["engine_version"] == "0.33.0"
+    assert sample.facts["model"] == "mistral:latest"
+    assert sample.facts["offloaded_to_gpu"] == "25%"
+    assert sample.gauges == {"max_model_len": 4096.0}
+    assert "ttft_seconds" in {each.what for each in sample.missing}
