@@ -152,6 +152,18 @@ def _probe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--price", metavar="X", type=float, help="dollars for a million tokens, to say what probes cost")
 
 
+def _quality(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("quality (asks questions, which costs tokens)")
+    group.add_argument(
+        "--quality",
+        action="append",
+        metavar="FILE",
+        help="grade the answers to the questions of FILE.jsonl, or to the program's own: builtin; "
+        "FILE.json: show these results of lm-eval or Inspect",
+    )
+    group.add_argument("--quality-budget", metavar="N", type=int, help="tokens an hour, prompts included (60000)")
+
+
 def _config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="configuration file (~/.config/chimera-top/config.toml)")
     parser.add_argument("--log-file", metavar="FILE", help="write what goes wrong inside to a file")
@@ -205,11 +217,11 @@ def _port(parser: argparse.ArgumentParser) -> None:
 
 
 _FLAGS = {
-    "live": (_targets, _watching, _probe, _screen, _recording, _config),
+    "live": (_targets, _watching, _probe, _quality, _screen, _recording, _config),
     "demo": (_scenario, _watching, _screen, _recording, _config),
-    "report": (_targets, _for, _report, _watching, _probe, _recording, _config),
-    "check": (_targets, _for, _watching, _probe, _config),
-    "record": (_targets, _output, _watching, _probe, _config),
+    "report": (_targets, _for, _report, _watching, _probe, _quality, _recording, _config),
+    "check": (_targets, _for, _watching, _probe, _quality, _config),
+    "record": (_targets, _output, _watching, _probe, _quality, _config),
     "replay": (_file, _screen, _config),
     "simulate": (_scenario, _port),
     "schema": (),

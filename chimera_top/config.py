@@ -48,6 +48,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether the probe goes on while requests have been waiting in the server for over 30 s."""
     price: float | None = None
     """Dollars for a million tokens."""
+    quality: tuple[str, ...] = ()
+    """`builtin` or a file of questions, and result files of other programs (`*.json`)."""
+    quality_budget: int = 60_000
+    """Tokens that the questions to one server may cost in any hour."""
     ascii: bool = False
     mouse: bool = False
     record: str | None = None
@@ -140,7 +144,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if key not in Settings.__struct_fields__:
             known = ", ".join(PREFIX + field.upper() for field in Settings.__struct_fields__)
             raise UsageError(f"unknown environment variable {name}: known are {known}")
-        values[key] = tuple(text.split()) if key in {"targets", "headers"} else text
+        values[key] = tuple(text.split()) if key in {"targets", "headers", "quality"} else text
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:

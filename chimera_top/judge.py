@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chimera_top import __version__
 from chimera_top.exit import UsageError
+from chimera_top.quality import imported_quality
 from insight.objectives import BadObjectiveError, parse_objectives
 
 if TYPE_CHECKING:
@@ -34,5 +35,6 @@ def judge(settings: Settings, mode: str, targets: tuple[str, ...] = (), window: 
             mode=mode,
             tool_version=__version__,
             targets=targets,
+            imported_quality=imported_quality(settings),
         )
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chimera_top.config import length_of_time
 from chimera_top.exit import UsageError
 from chimera_top.judge import judge
+from chimera_top.quality import examined
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
 from chimera_top.sources import machine, probed, servers
@@ -35,7 +36,7 @@ def watch(settings: Settings, for_text: str) -> Snapshot:
     clock = Clock()
     targets = servers(settings, clock)
     session = Session(
-        [*probed(settings, targets, clock), *machine(settings, clock)],
+        [*examined(settings, probed(settings, targets, clock), clock), *machine(settings, clock)],
         judge(settings, "report", tuple(target.name for target in targets), seconds),
         interval=interval,
         clock=clock,

@@ -1,4 +1,4 @@
-"""GET, as a monitor must do it: a deadline, a limit, one connection, and no token where it does not belong.
+"""GET and POST, as a monitor must do it: a deadline, a limit, one connection, and no token where it does not belong.
 
 It imports aiohttp, as `collectors.probe.stream` does and nothing else here. That takes a tenth of a second, so import
 this where it is first needed, not at the top of a module: the screen paints first.
@@ -25,7 +25,7 @@ from metrics.sample import State
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
 MAX_BODY = 16 * 2**20
 """Bytes of a page, unpacked, after which nothing more is read. Real pages have 3 to 100 KB."""
@@ -64,9 +64,29 @@ class Fetch:
         """
         seconds = self._deadline if deadline is None else deadline
         body = bytearray()
+        return await self._within(seconds, self._follow(url, shown, body), url, shown, body)
+
+    async def post(self, url: str, shown: str, data: bytes, deadline: float | None = None) -> Answer | Failure:
+        """POST JSON to `url` over a connection of its own, and follow no redirect. Else as `get`.
+
+        A POST is never sent twice, and a kept connection may prove dead when it is used.
+        """
+        seconds = self._deadline if deadline is None else deadline
+        body = bytearray()
+        return await self._within(seconds, self._send(url, shown, data, body), url, shown, body)
+
+    async def _send(self, url: str, shown: str, data: bytes, body: bytearray) -> Answer | Failure:
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close"}
+        async with self._open().post(url, data=data, headers=headers, allow_redirects=False) as response:
+            return await self._read(response, shown, body)
+
+    async def _within(
+        self, seconds: float, asking: Coroutine[None, None, Answer | Failure], url: str, shown: str, body: bytearray
+    ) -> Answer | Failure:
+        """Wait for an answer, and say in one line why none came."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._follow(url, shown, body)
+                return await asking
         except TimeoutError:
             if body:
                 return self._down(f"the page of {shown} did not end in {seconds:g} s ({len(body)} bytes came)")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from insight import describe, lifecycle
 from insight.advice import recommendations
 from insight.lifecycle import Phase
+from insight.quality.score import quality_measures
 from insight.risks import risks
 from insight.rules import RULES
 from insight.rules.rule import unknown
@@ -75,6 +76,7 @@ class Assessor:
         if seconds is None:
             spans = [source.seconds(settings.window) for source in view.all(Source.GPU)]
             seconds = max((each for each in spans if each is not None), default=None)
+        quality = quality_measures(view, settings.imported_quality)
         driver = next(view.all(Source.DRIVER), None)
         host = next(view.all(Source.HOST), None)
         return Snapshot(
@@ -90,8 +92,8 @@ class Assessor:
             gpus=gpus,
             driver=describe.driver(driver) if driver else None,
             host=describe.host(host, settings.window) if host else None,
-            quality=None,
-            scorecard=scorecard(view, targets, gpus, found, settings),
+            quality=quality,
+            scorecard=scorecard(view, targets, gpus, found, settings, quality),
             risks=found,
             recommendations=recommendations(found, targets, settings),
             not_visible=describe.not_visible(view),

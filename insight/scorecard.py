@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from insight.objectives import label
+from insight.quality.score import quality_score
 from insight.rules.latency import met_share, objective_for
 from metrics import units
 from metrics.histogram import merge
@@ -19,12 +20,17 @@ from metrics.snapshot import RiskState, Score, Scorecard
 
 if TYPE_CHECKING:
     from insight.settings import Settings
-    from metrics.snapshot import Gpu, Risk, Target
+    from metrics.snapshot import Gpu, Measure, Risk, Target
     from metrics.view import SourceView, View
 
 
 def scorecard(
-    view: View, targets: tuple[Target, ...], gpus: tuple[Gpu, ...], risks: tuple[Risk, ...], settings: Settings
+    view: View,
+    targets: tuple[Target, ...],
+    gpus: tuple[Gpu, ...],
+    risks: tuple[Risk, ...],
+    settings: Settings,
+    quality: dict[str, Measure] | None,
 ) -> Scorecard:
     """Score all servers together over the window; none that does not serve now, whatever it did before."""
     idle = {risk.target: f"{risk.title.lower()}: {risk.summary}" for risk in risks if _serves_nobody(risk)}
@@ -35,7 +41,7 @@ def scorecard(
     return Scorecard(
         throughput=dead or _throughput(sources, serving, settings.window),
         ttft=dead or _ttft(sources, settings),
-        quality=Score(None, "not measured: --quality FILE asks questions whose answers are known"),
+        quality=dead if dead and quality else quality_score(view, quality),
         efficiency=_efficiency(targets, gpus),
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from insight.objectives import DEFAULT_OBJECTIVES
-from metrics.snapshot import Objective
+from metrics.snapshot import Measure, Objective
 
 DEFAULT_WINDOW = 300.0
 
@@ -21,3 +21,5 @@ class Settings(Struct, frozen=True):
     tool_version: str = ""
     targets: tuple[str, ...] = ()
     """Ids of the servers that were asked for, in the order in which they are to be shown."""
+    imported_quality: dict[str, Measure] = field(default_factory=dict)
+    """What other programs measured of the quality of the answers (`insight.quality.imports`)."""

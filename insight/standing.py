@@ -54,7 +54,7 @@ STANDING = (
     Standing(
         "quality_regression",
         "Quality regression after optimisation",
-        "not measured: needs --quality, a set of questions with known answers",
+        "not judged: needs the answers to the same --quality items before and after a change",
         "high: wrong answers that no latency shows",
         "Grade a fixed set before and after each change of quantisation, cache, or version.",
     ),
@@ -68,7 +68,7 @@ STANDING = (
     Standing(
         "cache_inconsistency",
         "Caching inconsistency",
-        "not measured: needs --quality, the same prompts with a cold and a warm cache",
+        "not judged: --quality tells how often answers from a cold and a warm cache agree",
         "high: wrong answers that no latency shows",
         "Compare answers with the prefix cache on and off after each upgrade.",
     ),

@@ -88,6 +88,7 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("probe_skipped", counter, "1", "requests that the probe planned and did not send, by reason"),
         ("probe_left_out", counter, "1", "requests of the probe that are left out of its latencies, by reason"),
         ("probe_tokens", counter, "tokens", "tokens that the probe cost, by kind"),
+        # --- one GPU
         ("utilisation", gauge, "ratio", "share of time in which any kernel ran (not how busy the GPU was)"),
         ("memory_utilisation", gauge, "ratio", "share of time in which device memory was read or written"),
         ("memory_used_bytes", gauge, "bytes", "device memory in use"),
@@ -142,6 +143,10 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("disk_write_bytes", counter, "bytes", "written to disks since boot"),
         ("network_rx_bytes", counter, "bytes", "received from the network since boot, loopback left out"),
         ("network_tx_bytes", counter, "bytes", "sent to the network since boot, loopback left out"),
+        # --- questions with known answers, asked by this program
+        ("quality_items", counter, "1", "questions asked, by family and outcome"),
+        ("quality_prompt_tokens", counter, "tokens", "prompt tokens that asking them took"),
+        ("quality_output_tokens", counter, "tokens", "output tokens that asking them took"),
         # --- the monitor itself
         ("polls_missed", counter, "1", "ticks on which a poll was still under way, so that none was started"),
         ("polls_overrun", counter, "1", "polls that passed their deadline and were dropped"),

@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from metrics.histogram import Histogram
+from metrics.quality import Graded
 
 
 class Source(StrEnum):
@@ -21,6 +22,8 @@ class Source(StrEnum):
     DRIVER = "driver"
     """The NVML driver as a whole: is it there, does it answer, how many GPUs does it report."""
     HOST = "host"
+    QUALITY = "quality"
+    """The answers of one server to questions whose answers are known."""
     PROBE = "probe"
     """A server as a client of ours sees it: `probe:<id of the server>`."""
     MONITOR = "monitor"
@@ -96,3 +99,5 @@ class Sample(Struct, frozen=True, omit_defaults=True):
     processes: tuple[Process, ...] = ()
     events: tuple[Event, ...] = ()
     missing: tuple[Missing, ...] = ()
+    graded: tuple[Graded, ...] = ()
+    """Of a quality source: what was asked and graded since the Sample before."""

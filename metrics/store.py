@@ -25,6 +25,7 @@ from metrics.series import split_series
 
 if TYPE_CHECKING:
     from metrics.histogram import Histogram
+    from metrics.quality import Graded
 
 
 class Tier(Struct, frozen=True):
@@ -37,6 +38,8 @@ class Tier(Struct, frozen=True):
 
 TIERS = (Tier(0.0, 900), Tier(10.0, 2160), Tier(60.0, 2880))
 MAX_EVENTS = 500
+MAX_GRADED = 2000
+"""Graded answers that are kept of one server: some twenty passes over a set of a hundred."""
 MAX_SERIES = 4000
 """Series that one source may have; further ones are left out, so that a page with endless labels cannot fill memory."""
 
@@ -79,6 +82,7 @@ class History:
         self.columns = Columns()
         self.tables = tuple(Table(tier, self.columns) for tier in tiers)
         self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self.graded: deque[Graded] = deque(maxlen=MAX_GRADED)
         self.moved: dict[str, float] = {}
         """When each counter was last seen to grow, by the monotonic clock."""
         self.held: dict[str, float] = {}
@@ -94,6 +98,7 @@ class History:
             self.state_since = sample.mono
         self.newest = sample
         self.events.extend(sample.events)
+        self.graded.extend(sample.graded)
         if sample.state is not State.OK:
             self.failed_polls += 1
             for table in self.tables:

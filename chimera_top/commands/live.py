@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chimera_top.config import prepare
 from chimera_top.judge import judge, objectives
+from chimera_top.quality import examined, imported_quality, quality_plan
 from chimera_top.recorder import Recorder
 from chimera_top.screen import show
 from chimera_top.sources import machine, named_recordings, probe_plan, probed, secret_headers, servers, target_names
@@ -43,6 +44,8 @@ def watch_live(settings: Settings) -> int:
     objectives(settings)
     if settings.probe:
         probe_plan(settings)
+    quality_plan(settings)
+    imported_quality(settings)
     recorder = Recorder(Path(settings.record)) if settings.record else None
 
     def make(publish: Publish) -> Session:
@@ -51,7 +54,7 @@ def watch_live(settings: Settings) -> int:
 
         clock = Clock()
         return Session(
-            [*probed(settings, servers(settings, clock), clock), *machine(settings, clock)],
+            [*examined(settings, probed(settings, servers(settings, clock), clock), clock), *machine(settings, clock)],
             judge(settings, "live", names),
             interval=settings.interval_seconds,
             clock=clock,

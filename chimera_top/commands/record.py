@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chimera_top.config import length_of_time, prepare
 from chimera_top.exit import Exit
 from chimera_top.judge import judge
+from chimera_top.quality import examined
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
 from chimera_top.sources import machine, probed, servers
@@ -26,7 +27,7 @@ def run(flags: argparse.Namespace) -> int:
     targets = servers(settings, clock)
     recorder = Recorder(Path(flags.output))
     session = Session(
-        [*probed(settings, targets, clock), *machine(settings, clock)],
+        [*examined(settings, probed(settings, targets, clock), clock), *machine(settings, clock)],
         judge(settings, "live"),
         interval=settings.interval_seconds,
         clock=clock,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table, columns
 from insight.report.servers import called, glance, server
-from insight.report.words import effect_text, known, measure_cells, opening, quantity_name, sentence
+from insight.report.words import effect_text, known, opening, quantity_name, sentence
 from metrics import units
 from metrics.snapshot import RiskState, Severity
 
@@ -97,5 +97,14 @@ def _scorecard(snapshot: Snapshot) -> Table:
 
 
 def _quality(measures: dict[str, Measure]) -> Table:
-    rows = ((quantity_name(name), units.count(each.count), *measure_cells(each)) for name, each in measures.items())
-    return Table(columns("quality", "n", "newest", "mean", "max", "window"), tuple(rows))
+    rows: list[tuple[str, ...]] = []
+    for name, measure in measures.items():
+        rows.append(_quality_row(quantity_name(name), measure))
+        rows += [_quality_row(f"  {label}", part) for label, part in measure.by.items()]
+    return Table(columns("quality", "n", "value", "95 % interval"), tuple(rows))
+
+
+def _quality_row(name: str, measure: Measure) -> tuple[str, ...]:
+    unit = measure.unit
+    interval = "" if measure.lo is None else f"{units.value(measure.lo, unit)} to {units.value(measure.hi, unit)}"
+    return name, units.count(measure.count), units.value(measure.value, unit), known(interval)

@@ -1,0 +1,1 @@
+"""Quality from the outside: whether answers are right, and how sure that is."""

@@ -1,0 +1,60 @@
+"""Quality as the Snapshot tells it: from the View to measures, and to the score of the scorecard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.quality.summary import cut_off, summarise
+from metrics import units
+from metrics.sample import Source
+from metrics.snapshot import Score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metrics.snapshot import Measure
+    from metrics.view import View
+
+_NOT_ASKED = "not measured: --quality builtin, or --quality FILE, asks questions whose answers are known"
+_OBJECTIVE = "every question is answered rightly"
+
+
+def quality_measures(view: View, imported: Mapping[str, Measure] | None = None) -> dict[str, Measure] | None:
+    """Put together what was measured here, and after it what other programs measured; None where there is neither."""
+    sources = list(view.all(Source.QUALITY))
+    if not sources and not imported:
+        return None
+    graded = {source.id.removeprefix("quality:"): tuple(source.history.graded) for source in sources}
+    return {**summarise(graded, view.wall), **(imported or {})}
+
+
+def quality_score(view: View, found: Mapping[str, Measure] | None) -> Score:
+    """Take the share of the items that were answered rightly; the text has its interval, and how many there were."""
+    sources = list(view.all(Source.QUALITY))
+    accuracy = (found or {}).get("accuracy")
+    if accuracy is None or accuracy.value is None or accuracy.count is None:
+        return Score(None, _why_not(view) if sources else _imported(found) or _NOT_ASKED)
+    low, high = (units.value(bound, "ratio") for bound in (accuracy.lo, accuracy.hi))
+    parts = [f"{units.value(accuracy.value, 'ratio')} of {units.count(accuracy.count)} items right ({low} to {high})"]
+    cut = cut_off({source.id: tuple(source.history.graded) for source in sources}, view.wall)
+    parts += [f"{cut} cut off"] if cut else []
+    answered = (found or {}).get("answered")
+    if answered and answered.value is not None and answered.value < 1:
+        parts.append(f"{units.value(1 - answered.value, 'ratio')} of those asked got no answer")
+    return Score(100 * accuracy.value, ", ".join(parts), _OBJECTIVE)
+
+
+def _why_not(view: View) -> str:
+    """Say why nothing is measured though it was asked for: what the canary itself says, where it says something."""
+    for source in view.all(Source.QUALITY):
+        reasons = [
+            source.newest.reason,
+            *(each.why for each in source.newest.missing if each.what.startswith("answers")),
+        ]
+        if said := next(filter(None, reasons), ""):
+            return f"not measured: {said}"
+    return "not measured yet: no question has been answered"
+
+
+def _imported(found: Mapping[str, Measure] | None) -> str:
+    return f"not measured here; {len(found)} results of other programs are in the report" if found else ""

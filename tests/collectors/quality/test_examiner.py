@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.clock import Clock
+from collectors.fetch import Fetch
+from collectors.quality.chat import Chat
+from collectors.quality.examiner import Examiner, Plan
+from collectors.quality.items import BadLine, Items
+from metrics.quality import Arm, Exact, Graded, Item, Outcome, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.collectors.quality.conftest import Model
+
+ITEMS = tuple(Item(f"q{n}", "sums" if n % 2 else "words", f"question {n}", Exact((f"answer {n}",))) for n in range(4))
+STORY = Item("s", "story", "tell it again", Exact(("the story",)), consistency=True)
+
+
+def grade(item: Item, reply: Reply) -> Graded:
+    """Right is what is equal: nothing else is needed here."""
+    right = isinstance(item.check, Exact) and reply.text in item.check.answers
+    outcome = Outcome.RIGHT if right else Outcome.WRONG
+    return Graded(item.id, item.family, outcome, digest=reply.text, cached_tokens=reply.cached_tokens)
+
+
+class Time:
+    """A clock that stands still except when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self.on_sleep: Callable[[], None] = lambda: None
+        self.clock = Clock(wall=lambda: 1.8e9 + self.now, mono=lambda: self.now)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        self.on_sleep()
+
+
+def examine(
+    model: Model,
+    items: tuple[Item, ...] = ITEMS,
+    time: Time | None = None,
+    *,
+    passes: int = 1,
+    tokens_per_hour: float = 60_000,
+    waiting: Callable[[], float] = lambda: 0.0,
+) -> Examiner:
+    """Pass over the items, and give what was found."""
+    time = time or Time()
+
+    async def run() -> Examiner:
+        fetch = Fetch(deadline=5.0)
+        plan = Plan(Items(items, (BadLine(3, "it is not UTF-8"),)), grade, tokens_per_hour, waiting=waiting)
+        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep)
+        for _ in range(passes):
+            await examiner.examine()
+        await fetch.close()
+        return examiner
+
+    return asyncio.run(run())
+
+
+def test_every_item_is_asked_once(model: Model) -> None:
+    """One at a time, the families in turn; what came of it and what it cost is counted."""
+    model.say = lambda prompt: prompt.replace("question", "answer") if "3" not in prompt else "no idea"
+    time = Time()
+    examiner = examine(model, time=time)
+    assert model.asked == ["question 0", "question 1", "question 2", "question 3"]
+    assert [(each.item, each.outcome.value) for each in examiner.take()] == [
+        *(("q0", "right"), ("q1", "right"), ("q2", "right"), ("q3", "wrong")),
+    ]
+    assert examiner.take() == ()
+    assert examiner.counters == {
+        'quality_items{family="words",outcome="right"}': 2.0,
+        'quality_items{family="sums",outcome="right"}': 1.0,
+        'quality_items{family="sums",outcome="wrong"}': 1.0,
+        "quality_prompt_tokens": 40.0,
+        "quality_output_tokens": 12.0,
+    }
+    assert time.slept == []
+
+
+def test_a_server_that_fails_is_given_time(model: Model) -> None:
+    """A question without an answer is no wrong one; the pauses double, and an answer ends them."""
+    model.say = lambda prompt: "fine" if "2" in prompt else (500, b"out of memory")
+    time = Time()
+    examiner = examine(model, time=time)
+    assert [each.outcome.value for each in examiner.take()] == ["failed", "failed", "wrong", "failed"]
+    assert time.slept == [5.0, 10.0, 5.0]
+    assert any("out of memory" in each.why for each in examiner.missing())
+
+
+def test_nothing_is_asked_while_requests_wait(model: Model) -> None:
+    """The canary stands behind everybody: it looks again after 5 s, and says what it waits for."""
+    time, queue = Time(), [7.0, 2.0]
+    told: list[str] = []
+
+    def on_sleep() -> None:
+        told.append(f"{len(model.asked)} asked")
+        queue.pop(0)
+
+    time.on_sleep = on_sleep
+    examine(model, time=time, waiting=lambda: queue[0] if queue else 0.0)
+    assert told == ["0 asked", "0 asked"]
+    assert time.slept == [5.0, 5.0]
+    assert len(model.asked) == 4
+
+
+def test_the_budget_is_kept(model: Model) -> None:
+    """An answer takes 13 tokens of 100 an hour; a question that may take 69 is not asked while there is no room."""
+    time = Time()
+    examine(model, time=time, tokens_per_hour=100)
+    assert len(model.asked) == 4
+    assert time.slept == [3600.0]
+
+
+def test_a_model_that_reasons_gets_room(model: Model) -> None:
+    """Where thoughts used up all the tokens, it is asked again with 16 times as many, and so are all later items."""
+    sent = iter([{"reasoning_content": "hm"}])
+
+    def say(prompt: str) -> object:
+        message = next(sent, None)
+        return {"choices": [{"message": message, "finish_reason": "length"}]} if message else f"answer {prompt[-1]}"
+
+    model.say = say
+    examiner = examine(model)
+    assert model.asked[:2] == ["question 0", "question 0"]
+    assert [body["max_tokens"] for body in model.bodies("/v1/chat/completions")] == [64, 1024, 1024, 1024, 1024]
+    assert [each.outcome.value for each in examiner.take()] == ["right"] * 4
+
+
+def test_three_arms(model: Model) -> None:
+    """An item for consistency is asked cold, warm with the same salt, and cold with another, on every pass anew."""
+    model.cached = lambda body: (
+        8 if [each["cache_salt"] for each in model.bodies("/v1/chat/completions")].count(body["cache_salt"]) > 1 else 0
+    )
+    graded = examine(model, (STORY,), passes=2).take()
+    assert [(each.arm, each.round, each.cached_tokens) for each in graded] == [
+        *((Arm.COLD, 0, 0), (Arm.WARM, 0, 8), (Arm.AGAIN, 0, 0)),
+        *((Arm.COLD, 1, 0), (Arm.WARM, 1, 8), (Arm.AGAIN, 1, 0)),
+    ]
+    salts = [body["cache_salt"] for body in model.bodies("/v1/chat/completions")]
+    assert salts[0] == salts[1]
+    assert len(set(salts)) == 4
+
+
+def test_a_server_that_cannot_be_cold_is_asked_once(model: Model) -> None:
+    """Then nothing is said of its cache, and why."""
+    model.owned_by = "somebody"
+    examiner = examine(model, (STORY,))
+    assert [each.arm for each in examiner.take()] == [Arm.ONLY]
+    assert any(each.what == "cache consistency" for each in examiner.missing())
+
+
+def test_embeddings(model: Model) -> None:
+    """Where the server makes embeddings, an answer has its relevancy and its coherence."""
+    model.say = lambda _: "It rains. It pours."
+    model.embed = lambda text: [1.0, 1.0] if "question" in text else [1.0, 0.0]
+    [first, *_] = examine(model).take()
+    assert first.relevancy == pytest.approx(0.5**0.5)
+    assert first.coherence == pytest.approx(1.0)
+
+
+def test_no_embeddings(model: Model) -> None:
+    """Where it makes none it is asked for them once, and they are not measured."""
+    examiner = examine(model)
+    assert len(model.bodies("/v1/embeddings")) == 1
+    assert [each.why for each in examiner.missing() if each.what == "relevancy and coherence"] == [
+        "not measured (no embedding endpoint)"
+    ]
+    assert {each.relevancy for each in examiner.take()} == {None}
+
+
+def test_bad_lines_are_told(model: Model) -> None:
+    """What cannot be asked is named with the first line and its reason."""
+    told = [each for each in examine(model).missing() if each.what == "some lines of the quality file"]
+    assert [each.why for each in told] == ["1 cannot be used, the first: line 3: it is not UTF-8"]
+
+
+def test_passes_begin_once_an_hour(model: Model) -> None:
+    """A new pass begins an hour after the one before it began, however long that took."""
+    time = Time()
+
+    async def run() -> None:
+        fetch = Fetch(deadline=5.0)
+        plan = Plan(Items(ITEMS, ()), grade)
+        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep)
+        asking = asyncio.create_task(examiner.run())
+
+        def on_sleep() -> None:
+            if examiner.passes == 2:
+                asking.cancel()
+
+        time.on_sleep = on_sleep
+        await asyncio.wait([asking], timeout=10)
+        assert asking.cancelled()
+        await fetch.close()
+
+    model.say = lambda prompt: (500, b"") if "0" in prompt else "fine"
+    asyncio.run(run())
+    assert time.slept == [5.0, 3595.0, 5.0, 3595.0]

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insight.quality.statistics import (
+    bootstrap_macro_f1,
+    bootstrap_mean,
+    fisher,
+    macro_f1,
+    mcnemar,
+    rule_of_three,
+    wilson,
+)
+
+COUNTS = st.integers(0, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "lo", "hi"),
+    [
+        (20, 20, 0.839, 1.0),
+        (50, 50, 0.929, 1.0),
+        (100, 100, 0.963, 1.0),
+        (18, 20, 0.699, 0.972),
+        (45, 50, 0.786, 0.957),
+        (90, 100, 0.826, 0.945),
+        (180, 200, 0.851, 0.934),
+        (0, 20, 0.0, 0.161),
+    ],
+)
+def test_wilson(hits: int, n: int, lo: float, hi: float) -> None:
+    """The interval agrees with values worked out by hand from Wilson's formula."""
+    found = wilson(hits, n)
+    assert found is not None
+    assert (found.value, found.n) == (hits / n, n)
+    assert (round(found.lo, 3), round(found.hi, 3)) == (lo, hi)
+
+
+@given(COUNTS)
+def test_wilson_holds_the_share(counts: tuple[int, int]) -> None:
+    """It lies within 0 and 1, holds the share, has a width, and mirrors when hits and misses change places."""
+    hits, n = counts
+    found, mirrored = wilson(hits, n), wilson(n - hits, n)
+    if found is None or mirrored is None:
+        assert n == 0
+        return
+    assert 0 <= found.lo <= found.value <= found.hi <= 1
+    assert found.lo < found.hi
+    assert found.lo == pytest.approx(1 - mirrored.hi)
+
+
+def test_wilson_solves_its_equation() -> None:
+    """At each bound the share is 1.96 standard errors of the bound away: that is what a score interval means."""
+    found = wilson(37, 90)
+    assert found is not None
+    for bound in (found.lo, found.hi):
+        assert abs(found.value - bound) / math.sqrt(bound * (1 - bound) / 90) == pytest.approx(1.959964)
+
+
+def test_rule_of_three() -> None:
+    """Nothing in 100 observations: at most 3 %; with none, nothing can be said."""
+    assert rule_of_three(100) == 0.03
+    assert rule_of_three(2) == 1.0
+    assert rule_of_three(0) is None
+    assert abs((1 - 0.03) ** 100 - 0.05) < 0.003
+
+
+@pytest.mark.parametrize(
+    ("worse", "better", "p"),
+    [(5, 1, 7 / 64), (10, 0, 1 / 1024), (0, 10, 1.0), (0, 0, 1.0), (1, 1, 0.75), (8, 2, 56 / 1024)],
+)
+def test_mcnemar(worse: int, better: int, p: float) -> None:
+    """The tail of a fair coin, counted by hand."""
+    assert mcnemar(worse, better) == pytest.approx(p)
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_mcnemar_tails(worse: int, better: int) -> None:
+    """The two tails overlap in the outcome itself: their sum is 1 plus its probability."""
+    itself = math.comb(worse + better, worse) / 2 ** (worse + better)
+    assert mcnemar(worse, better) + mcnemar(better, worse) == pytest.approx(1 + itself)
+
+
+@pytest.mark.parametrize(
+    ("table", "p"),
+    [
+        ((3, 1, 1, 3), 17 / 70),
+        ((4, 0, 0, 4), 1 / 70),
+        ((0, 4, 4, 0), 1.0),
+        ((0, 0, 3, 2), 1.0),
+        ((2, 8, 0, 10), 9 / 38),
+    ],
+)
+def test_fisher(table: tuple[int, int, int, int], p: float) -> None:
+    """Fisher's tea (17 of 70 ways) and other tables counted by hand."""
+    assert fisher(*table) == pytest.approx(p)
+
+
+@given(*[st.integers(0, 40)] * 4)
+def test_fisher_agrees_with_the_transposed_table(a: int, b: int, c: int, d: int) -> None:
+    """Groups and outcomes are of equal standing in the test, and p is a probability."""
+    assert fisher(a, b, c, d) == pytest.approx(fisher(a, c, b, d))
+    assert 0 < fisher(a, b, c, d) <= 1 + 1e-12
+
+
+def test_macro_f1() -> None:
+    """The mean over expected classes, worked out by hand: A 2/3, B 2/3; a class that was only said is none."""
+    assert macro_f1([("A", "A"), ("A", "B"), ("B", "B")]) == pytest.approx(2 / 3)
+    assert macro_f1([("A", "A"), ("B", "")]) == pytest.approx(1 / 2)
+    assert macro_f1([("A", "A"), ("A", "C")]) == pytest.approx(2 / 3)
+    assert macro_f1([]) is None
+
+
+def test_macro_f1_sees_who_always_says_the_same() -> None:
+    """Always B is right in a quarter of cases, and worth a tenth."""
+    pairs = [(each, "B") for each in "ABCD" * 4]
+    assert macro_f1(pairs) == pytest.approx(0.4 / 4)
+
+
+def test_the_bootstrap_is_repeatable() -> None:
+    """The same values in any order give the same interval, and it is near the normal one where that applies."""
+    draw = random.Random(3)
+    values = [draw.random() for _ in range(200)]
+    found = bootstrap_mean(values)
+    assert found == bootstrap_mean(values[::-1])
+    assert found is not None
+    assert found.value == pytest.approx(math.fsum(values) / 200)
+    half = 1.96 * math.sqrt(1 / 12 / 200)
+    assert found.hi - found.value == pytest.approx(half, rel=0.2)
+    assert found.value - found.lo == pytest.approx(half, rel=0.2)
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_the_bootstrap_holds_the_mean(values: list[float]) -> None:
+    """The interval lies within the values and holds their mean; of nothing there is none."""
+    found = bootstrap_mean(values)
+    if found is None:
+        assert not values
+        return
+    assert found.n == len(values)
+    assert min(values) - 1e-9 <= found.lo <= found.value <= found.hi <= max(values) + 1e-9
+
+
+def test_the_bootstrap_of_macro_f1() -> None:
+    """It has an interval around its value."""
+    found = bootstrap_macro_f1([("A", "A")] * 5 + [("B", "A")] * 5)
+    assert found is not None
+    assert found.value == pytest.approx(1 / 3)
+    assert found.lo < found.value < found.hi
