@@ -118,7 +118,7 @@ def choose_scale(series: Sequence[Series], grid: Grid, rows: int, down: int, thr
         return Scale(low, max(high, low * 10), 1.0, log=True)
     if top < _LEAST:
         top = 1.0 * grid.scale
-    dots = rows * down - 1
+    dots = max(1, rows * down - 1)
     low = rows < 6  # then two labels may have to do, because a row more above the data would cost too much
     apart = range(1 if low else 2, max(1, rows - 1 if low else min((rows - 1) // 2, 5)) + 1)
     scales: list[tuple[float, int, Scale]] = []
