@@ -11,14 +11,16 @@ from msgspec.structs import replace
 from chimera_top.config import length_of_time
 from chimera_top.exit import FailureError
 from chimera_top.judge import judge
+from chimera_top.passage import Passage
 from collectors.replay import Recording
 from metrics.recording import NotARecordingError
 from metrics.store import TIERS, Store, Tier
-from metrics.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chimera_top.config import Settings
-    from insight.assess import Assessor
+    from metrics.sample import Sample
     from metrics.snapshot import Snapshot
 
 EXACT_ROWS = 20_000
@@ -32,35 +34,34 @@ def look_back(settings: Settings, path: str, for_text: str | None = None) -> Sna
     FailureError, with one line, where the file cannot be read or holds nothing.
     """
     recording = Recording(Path(path))
-    store = Store((Tier(0.0, EXACT_ROWS), *TIERS[1:]))
+    samples, first = begin(recording)
     assessor = judge(settings, "replay")
+    passage = Passage(Store((Tier(0.0, EXACT_ROWS), *TIERS[1:])), assessor, first)
+    for sample in samples:
+        passage.take(sample)
+    tell_damage(recording)
+    view = passage.view
+    window = length_of_time("--for", for_text, 1.0, 365 * 86_400.0) if for_text else max(view.mono - first.mono, 1.0)
+    assessor.settings = replace(assessor.settings, window=window)
+    return assessor.snapshot(view)
+
+
+def begin(recording: Recording) -> tuple[Iterator[Sample], Sample]:
+    """Read the first Sample; raises FailureError, with one line, where there is none."""
+    samples = iter(recording)
     try:
-        last = _follow(recording, store, assessor, settings.interval_seconds)
+        first = next(samples, None)
     except NotARecordingError as error:
         raise FailureError(str(error)) from None
     except OSError as error:
-        raise FailureError(f"cannot read {path}: {error.strerror}") from None
+        raise FailureError(f"cannot read {recording.path}: {error.strerror or error}") from None
+    if first is None:
+        tell_damage(recording)
+        raise FailureError(f"{recording.path} holds no Sample: nothing had been seen when it ended")
+    return samples, first
+
+
+def tell_damage(recording: Recording) -> None:
+    """Say on stderr what could not be read so far, each kind in one line."""
     for line in recording.damage:
-        sys.stderr.write(f"chimera-top: {path}: {line}\n")
-    if last is None:
-        raise FailureError(f"{path} holds no Sample: nothing had been seen when it ended")
-    begun = min(history.first_mono for history in store.sources.values())
-    window = length_of_time("--for", for_text, 1.0, 365 * 86_400.0) if for_text else max(last.mono - begun, 1.0)
-    assessor.settings = replace(assessor.settings, window=window)
-    return assessor.snapshot(last)
-
-
-def _follow(recording: Recording, store: Store, assessor: Assessor, interval: float) -> View | None:
-    """Take in every Sample; returns the View after the last, None where there is none."""
-    due: float | None = None
-    view: View | None = None
-    for sample in recording:
-        if due is not None and sample.mono >= due and view is not None:
-            assessor.observe(view)
-            due = max(due + interval, sample.mono)
-        due = sample.mono + interval if due is None else due
-        store.add(sample)
-        view = View(store, sample.mono, sample.wall, interval)
-    if view is not None:
-        assessor.observe(view)
-    return view
+        sys.stderr.write(f"chimera-top: {recording.path}: {line}\n")

@@ -35,9 +35,10 @@ class Session:
     """Polls, keeps and assesses until it is stopped.
 
     `publish` is called with a Snapshot after each tick, in the poller's thread; without it the rules are followed all
-    the same, and `snapshot` is asked for at the end. `now` is the clock that the Samples are stamped by: that of a
-    recording in a replay. With `ends_after`, it ends by itself after the tick that lies so many seconds after the
-    first, and what is seen later is not taken in: the window is exactly that long.
+    the same, and `snapshot` is asked for at the end. With `ends_after`, it ends by itself after the tick that lies so
+    many seconds after the first, and what is seen later is not taken in: the window is exactly that long. `look` gives
+    what is to be assessed at a tick where that is not here and now: a replay has a Store and a time of its own, and
+    what the poller says of this program is no part of it.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Session:
         *,
         interval: float,
         clock: Clock,
-        now: Clock | None = None,
         publish: Callable[[Snapshot], None] | None = None,
         recorder: Recorder | None = None,
         ends_after: float | None = None,
+        look: Callable[[], View] | None = None,
     ) -> None:
-        self._now = now or clock
+        self._clock = clock
+        self._look = look
         self._interval = interval
         self._assessor = assessor
         self._publish = publish
@@ -93,7 +95,7 @@ class Session:
         return self._assessor.snapshot(self._last_view or self._view())
 
     def _take(self, samples: Sequence[Sample]) -> None:
-        if self.ended.is_set():
+        if self.ended.is_set() or self._look is not None:
             return
         for sample in samples:
             if self._recorder is not None:
@@ -115,4 +117,6 @@ class Session:
             self.ended.set()
 
     def _view(self) -> View:
-        return View(self.store, self._now.mono(), self._now.wall(), self._interval)
+        if self._look is not None:
+            return self._look()
+        return View(self.store, self._clock.mono(), self._clock.wall(), self._interval)

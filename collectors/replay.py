@@ -1,4 +1,4 @@
-"""A recording as a source like any other: the same Samples, at the same distances in time."""
+"""A recording as a source: the same Samples, made harmless, on one clock, at the same distances in time."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from collectors.clean import clean
-from metrics.quantity import QUANTITIES
-from metrics.recording import NotARecordingError, Reader
-from metrics.sample import Event, Missing, Process, Sample, Source
-from metrics.series import split_series
+from collectors.harmless import harmless
+from metrics.recording import NotARecordingError, Reader, last_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from collectors.clock import Clock
+    from metrics.sample import Sample
 
-_BACKWARDS_SECONDS = 5.0
-"""Samples of one run may arrive this much out of order; more, and another run was appended."""
+_SAME_CLOCK_SECONDS = 5.0
+"""Two runs whose monotonic clocks are as far apart as their wall clocks, but for this, were recorded in one boot."""
+_LONGEST_STEP_SECONDS = 86_400.0
+"""Within a run, no two Samples lie further apart than a day: where the wall says otherwise, it is right."""
+_BUSY_SECONDS = 0.5
+"""A replay that cannot keep up gives others their turn after so long; a hundred thousandfold speed is as fast as it
+can be read."""
 
 
 class Recording:
@@ -27,8 +30,19 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damage: list[str] = []
-        """After reading: one line for each place where something could not be read."""
+        self._reader: Reader | None = None
+        self._left_out = 0
+        self._broken_off: str | None = None
+
+    @property
+    def damage(self) -> list[str]:
+        """What was met so far: a line for what could not be read, and one for what was read and cannot be true."""
+        lines = [self._reader.damage] if self._reader is not None and self._reader.damage else []
+        if self._left_out:
+            lines.append(f"values and times that cannot be true were left out: {self._left_out}")
+        if self._broken_off is not None:
+            lines.append(f"it could not be read to its end: {self._broken_off}")
+        return lines
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield every Sample that can be read.
@@ -37,81 +51,72 @@ class Recording:
         """
         with self.path.open("rb") as stream:
             try:
-                reader = Reader(stream)
+                self._reader = Reader(stream)
             except NotARecordingError as error:
                 message = f"{self.path} is not a recording: {error}"
                 raise NotARecordingError(message) from None
-            shift, last = 0.0, None
-            for sample in reader:
-                if last is not None and sample.mono + shift < last.mono - _BACKWARDS_SECONDS:
-                    # Another boot, another monotonic clock: go on by what passed on the wall.
-                    shift = last.mono + max(1.0, sample.wall - last.wall) - sample.mono
-                last = replace(harmless(sample), mono=sample.mono + shift)
-                yield last
-            self.damage = reader.damage
+            try:
+                yield from self._joined(self._reader)
+            except OSError as error:
+                self._broken_off = error.strerror or str(error)
+
+    def seconds_from(self, first: Sample) -> float | None:
+        """Tell how long it lasts from its first Sample on, without reading all of it; None where that is not known."""
+        try:
+            with self.path.open("rb") as stream:
+                last = last_sample(stream)
+        except (OSError, NotARecordingError):
+            return None
+        sound = harmless(last)[0] if last is not None else None
+        return None if sound is None else max(0.0, sound.wall - first.wall)
+
+    def _joined(self, reader: Reader) -> Iterator[Sample]:
+        """Put the runs on one clock: another boot goes on by what passed on the wall, at least one second."""
+        shift, run = 0.0, reader.run
+        last: Sample | None = None
+        given: Sample | None = None
+        for raw in reader:
+            sample, left_out = harmless(raw)
+            self._left_out += left_out
+            if sample is None:
+                continue
+            if last is not None and given is not None:
+                passed = sample.wall - last.wall
+                step = sample.mono - last.mono
+                another = reader.run != run or abs(step) > _LONGEST_STEP_SECONDS
+                if another and abs(step - passed) > _SAME_CLOCK_SECONDS:
+                    shift = given.mono + max(1.0, passed) - sample.mono
+            run, last = reader.run, sample
+            given = replace(sample, mono=sample.mono + shift) if shift else sample
+            yield given
 
 
-def harmless(sample: Sample) -> Sample:
-    """Clean what a foreign recording may hold: its text is as much from outside as a server's.
+class Playback:
+    """Gives the Samples after the first when their time has come, `speed` times as fast as they were seen."""
 
-    Series of quantities that this version does not know are left out.
-    """
-    return replace(
-        sample,
-        source=clean(sample.source),
-        reason=clean(sample.reason, 400),
-        counters={clean(name): value for name, value in sample.counters.items() if _known(name)},
-        gauges={clean(name): value for name, value in sample.gauges.items() if _known(name)},
-        histograms={clean(name): each for name, each in sample.histograms.items() if _known(name)},
-        facts={clean(name): clean(value) for name, value in sample.facts.items()},
-        processes=tuple(_harmless_process(process) for process in sample.processes),
-        events=tuple(Event(e.wall, clean(e.kind), clean(e.text), e.code) for e in sample.events),
-        missing=tuple(Missing(clean(m.what), clean(m.why), clean(m.consequence)) for m in sample.missing),
-    )
-
-
-def _known(name: str) -> bool:
-    return split_series(name)[0] in QUANTITIES
-
-
-def _harmless_process(process: Process) -> Process:
-    return replace(
-        process,
-        name=None if process.name is None else clean(process.name),
-        user=None if process.user is None else clean(process.user),
-    )
-
-
-class ReplayCollector:
-    """Gives the Samples of a recording when their time has come, `speed` times as fast as they were seen."""
-
-    name = "replay"
-    kind = Source.MONITOR
-    interval: float | None = None
-
-    def __init__(self, first: Sample, rest: Iterator[Sample], clock: Clock) -> None:
-        self._next: Sample | None = first
+    def __init__(self, first: Sample, rest: Iterator[Sample], clock: Clock, speed: float) -> None:
+        self._next = next(rest, None)
         self._rest = rest
         self._clock = clock
+        self._speed = speed
+        self._began = clock.mono()
+        # A Sample is stamped at the middle of its poll, so others of the first tick may lie a little later.
+        self._origin = first.mono + first.duration
 
-    async def collect(self) -> Sequence[Sample]:
-        """Give every Sample up to now, on the recording's own clock."""
-        due: list[Sample] = []
-        while self._next is not None and self._next.mono <= self._clock.mono():
-            due.append(self._next)
-            self._next = next(self._rest, None)
-        return due
+    @property
+    def ended(self) -> bool:
+        """Every Sample was given."""
+        return self._next is None
 
-    async def close(self) -> None:
-        """Nothing is held open."""
+    def due(self) -> Iterator[Sample]:
+        """Give the Samples up to now, on the recording's own clock; where they are too many, the rest comes next time.
 
-
-def replay_clock(clock: Clock, first: Sample, speed: float) -> Clock:
-    """Make the clock of a replay: it starts at the first Sample and runs `speed` times as fast as `clock`."""
-    began = clock.mono()
-    lead = first.duration  # a Sample is stamped at the middle of its poll, so others of the same tick may lie before it
-
-    def elapsed() -> float:
-        return (clock.mono() - began) * speed + lead
-
-    return replace(clock, mono=lambda: first.mono + elapsed(), wall=lambda: first.wall + elapsed())
+        What was read at a place cannot be given out of order: a Sample whose time has not come holds up those behind.
+        """
+        begun = self._clock.mono()
+        until = self._origin + (begun - self._began) * self._speed
+        while self._next is not None and self._next.mono <= until:
+            sample, self._next = self._next, next(self._rest, None)
+            yield sample
+            if self._clock.mono() - begun > _BUSY_SECONDS:
+                return

@@ -7,10 +7,10 @@ A recording is one run after another, and a run is a header line and then one fr
     crc32   4 bytes, little endian: of the payload
     payload the next part of the run's zlib stream, flushed, that unpacks to the Sample as msgpack
 
-It is only ever appended to, so a program that dies leaves at most one torn frame, and everything before it can be read.
-Who appends later begins a new run; where a run is torn or damaged, reading goes on at the next. One stream serves a
-whole run, because a page differs little from the one before: a tick of one vLLM and eight GPUs takes 0.7 kB, and 7 kB
-when each Sample is packed alone.
+It is only ever appended to, so a program that dies leaves at most one torn frame or header, and everything before it
+can be read. Who appends later begins a new run; where a run is torn or damaged, reading goes on at the next. One stream
+serves a run, because a page differs little from the one before: a tick of one vLLM and eight GPUs takes 0.7 kB, and
+7 kB when each Sample is packed alone. A run lasts ten minutes at most, so that no damaged byte costs more than those.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 HEADER = b"chimera-top recording 1\n"
 MAX_SAMPLE_BYTES = 64 * 2**20
 """No Sample is larger, packed or unpacked: what claims to be is damage, and must not take the memory it asks for."""
+RUN_SECONDS = 600.0
+"""A run that has lasted so long is followed by a new one: the 7 kB that it begins with are 2 % of it then."""
 
 _FRAME = struct.Struct("<II")
-_BLOCK = 2**16
+_BLOCK = 2**14
+_LAST_RUNS = 10
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Sample)
 
@@ -42,23 +45,27 @@ class NotARecordingError(ValueError):
 
 
 class Packer:
-    """Packs the Samples of one run."""
+    """Packs Samples in the order in which they were seen, as runs of `RUN_SECONDS` at most."""
 
     def __init__(self) -> None:
         self._stream = zlib.compressobj(6)
-        self._begun = False
+        self._begun: float | None = None
 
     def pack(self, sample: Sample) -> bytes:
-        """Give the bytes to append for the next Sample; those of the first begin with the header of the run."""
+        """Give the bytes to append for the next Sample; those of the first of a run begin with its header."""
+        header = b""
+        if self._begun is None or sample.mono - self._begun >= RUN_SECONDS:
+            header, self._stream, self._begun = HEADER, zlib.compressobj(6), sample.mono
         payload = self._stream.compress(_encoder.encode(sample)) + self._stream.flush(zlib.Z_SYNC_FLUSH)
-        header = b"" if self._begun else HEADER
-        self._begun = True
         return header + _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 def check_header(line: bytes) -> None:
-    """Raise NotARecordingError where a file that begins with `line` cannot be read as a recording."""
-    if line.startswith(HEADER):
+    """Raise NotARecordingError where a file that begins with `line` cannot be read as a recording.
+
+    A file that ends within its first header is a recording that holds nothing.
+    """
+    if line.startswith(HEADER) or (line and HEADER.startswith(line)):
         return
     if line.startswith(HEADER[:-2]):
         raise NotARecordingError("it was made by another version of chimera-top: read it with that one or a newer one")
@@ -71,29 +78,46 @@ class Reader:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._unpacker = zlib.decompressobj()
-        self.damage: list[str] = []
-        """One line for each place where something could not be read: where, and why."""
+        self.run = 1
+        """Which run the last Sample was of. Another run may be of another boot, with a monotonic clock of its own."""
+        self.damaged_places = 0
+        self._first_damage = ""
         check_header(stream.read(len(HEADER)))
+
+    @property
+    def damage(self) -> str | None:
+        """One line where something could not be read: how much, where, and why; None where all could be."""
+        if self.damaged_places == 0:
+            return None
+        if self.damaged_places == 1:
+            return f"damaged at {self._first_damage}; everything before it was read"
+        return f"{self.damaged_places} places could not be read, the first at {self._first_damage}"
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield every whole Sample of every run."""
-        while head := self._stream.read(_FRAME.size):
-            if head == HEADER[: _FRAME.size] and self._begins_run():
-                continue
-            place = self._stream.tell() - len(head)
+        while True:
+            place = self._stream.tell()
+            head = self._stream.read(_FRAME.size)
+            if not head:
+                return
             try:
+                if head == HEADER[: _FRAME.size]:
+                    self._begin_run()
+                    continue
                 sample = self._read(head)
             except (ValueError, zlib.error, msgspec.MsgspecError) as error:
-                self.damage.append(f"damaged at byte {place}: {error}; everything before it was read")
-                if not self._seek_run(place):
+                self.damaged_places += 1
+                self._first_damage = self._first_damage or f"byte {place}: {error}"
+                if not self._seek_run(place + 1):
                     return
                 continue
             yield sample
 
-    def _begins_run(self) -> bool:
-        rest = self._stream.read(len(HEADER) - _FRAME.size)
+    def _begin_run(self) -> None:
+        if self._stream.read(len(HEADER) - _FRAME.size) != HEADER[_FRAME.size :]:
+            raise ValueError("a run is torn in its header")
         self._unpacker = zlib.decompressobj()
-        return rest == HEADER[_FRAME.size :]
+        self.run += 1
 
     def _read(self, head: bytes) -> Sample:
         if len(head) < _FRAME.size:
@@ -112,13 +136,43 @@ class Reader:
         return _decoder.decode(packed)
 
     def _seek_run(self, place: int) -> bool:
-        """Go to behind the next header after a place; False where there is none."""
-        self._stream.seek(place + 1)
+        """Go to behind the first header from a place on; False where there is none."""
+        self._stream.seek(place)
         window = b""
         while block := self._stream.read(_BLOCK):
             window = window[-len(HEADER) :] + block
             if (at := window.find(HEADER)) >= 0:
                 self._stream.seek(at + len(HEADER) - len(window), 1)
                 self._unpacker = zlib.decompressobj()
+                self.run += 1
                 return True
         return False
+
+
+def last_sample(stream: BinaryIO) -> Sample | None:
+    """Read the last Sample without reading the runs before its own; None where the last ten runs hold none."""
+    end = stream.seek(0, 2)
+    for _ in range(_LAST_RUNS):
+        end = _run_before(stream, end)
+        if end < 0:
+            return None
+        stream.seek(end)
+        last = None
+        for last in Reader(stream):  # noqa: B007 the last one is what is wanted
+            pass
+        if last is not None:
+            return last
+    return None
+
+
+def _run_before(stream: BinaryIO, end: int) -> int:
+    """Find where the last run begins whose header lies before byte `end`; -1 where there is none."""
+    behind = b""
+    while end > 0:
+        begin = max(0, end - _BLOCK)
+        stream.seek(begin)
+        window = stream.read(end - begin) + behind[: len(HEADER) - 1]
+        if (at := window.rfind(HEADER)) >= 0:
+            return begin + at
+        behind, end = window, begin
+    return -1

@@ -15,6 +15,7 @@ from chimera_top.session import Session
 from chimera_top.sources import machine, probed, servers
 from chimera_top.watch import run_to_end
 from collectors.clock import Clock
+from metrics.units import digits
 
 if TYPE_CHECKING:
     import argparse
@@ -34,8 +35,13 @@ def run(flags: argparse.Namespace) -> int:
         recorder=recorder,
         ends_after=length_of_time("--for", flags.for_, 1.0, 7 * 86_400.0) if flags.for_ else None,
     )
+    recorder.on_trouble = session.ended.set
     ending = f"for {flags.for_}" if flags.for_ else "until Ctrl-C"
     sys.stderr.write(f"chimera-top: recording {', '.join(t.name for t in targets)} to {flags.output} {ending}\n")
+    if recorder.found:
+        sys.stderr.write(f"chimera-top: appending to {flags.output} ({digits(recorder.found / 1000)} kB there)\n")
     run_to_end(session)
+    if recorder.trouble is not None:
+        return Exit.FAILED  # and why is the last line on stderr
     sys.stderr.write(f"chimera-top: {recorder.written} samples written to {flags.output}\n")
-    return Exit.FAILED if recorder.trouble else Exit.OK
+    return Exit.OK

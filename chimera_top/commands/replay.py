@@ -5,21 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from chimera_top.config import prepare
-from chimera_top.exit import Exit, FailureError, UsageError
+from chimera_top.exit import Exit, UsageError
 from chimera_top.judge import judge
+from chimera_top.lookback import begin, tell_damage
+from chimera_top.passage import Passage
 from chimera_top.screen import show
 from chimera_top.session import Session
 from collectors.clock import Clock
-from collectors.replay import Recording, ReplayCollector, replay_clock
-from metrics.recording import NotARecordingError
+from collectors.replay import Playback, Recording
+from metrics.store import Store
 from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from chimera_top.config import Settings
     from chimera_top.screen import Publish
+    from metrics.sample import Sample
+    from metrics.snapshot import Snapshot
+    from metrics.view import View
+
+TICK_SECONDS = 1.0
+"""From Snapshot to Snapshot, whatever the interval of the recording and the speed."""
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -39,27 +50,46 @@ def play(settings: Settings, path: str, speed: float) -> int:
 
         write(render(look_back(settings, path), "text"), None)
         return Exit.OK
-    samples = iter(Recording(Path(path)))
-    try:
-        first = next(samples, None)
-    except NotARecordingError as error:
-        raise FailureError(str(error)) from None
-    except OSError as error:
-        raise FailureError(f"cannot read {path}: {error.strerror}") from None
-    if first is None:
-        raise FailureError(f"{path} holds no Sample: nothing had been seen when it ended")
+    recording = Recording(Path(path))
+    samples, first = begin(recording)
+    code = show(
+        settings,
+        lambda publish: replayed(settings, recording, samples, first, Clock(), speed, publish),
+        waiting_for=path,
+    )
+    tell_damage(recording)
+    return code
+
+
+def replayed(
+    settings: Settings,
+    recording: Recording,
+    samples: Iterator[Sample],
+    first: Sample,
+    clock: Clock,
+    speed: float,
+    publish: Publish,
+) -> Session:
+    """Make the session that lives through a recording.
+
+    Its Snapshots tell in `monitor` where it is: `replay_position` and, where it is known, `replay_seconds`, the length
+    of the recording, both in seconds, and `replay_ended`, 1 once the last Sample was seen and the picture stands.
+    """
     assessor = judge(settings, "replay")
+    passage = Passage(Store(), assessor, first)
+    playback = Playback(first, samples, clock, speed)
+    length = recording.seconds_from(first)
 
-    def make(publish: Publish) -> Session:
-        clock = Clock()
-        now = replay_clock(clock, first, speed)
-        return Session(
-            [ReplayCollector(first, samples, now)],
-            assessor,
-            interval=settings.interval_seconds,
-            clock=clock,
-            now=now,
-            publish=publish,
-        )
+    def look() -> View:
+        for sample in playback.due():
+            passage.take(sample)
+        return passage.view
 
-    return show(settings, make, waiting_for=path)
+    def tell(snapshot: Snapshot) -> None:
+        position = max(0.0, snapshot.generated_wall - first.wall)
+        place = {"replay_ended": float(playback.ended), "replay_position": position}
+        if length is not None:
+            place["replay_seconds"] = max(length, position)
+        publish(replace(snapshot, monitor={**snapshot.monitor, **place}))
+
+    return Session([], assessor, interval=TICK_SECONDS, clock=clock, look=look, publish=tell)

@@ -13,7 +13,7 @@ from collectors.clock import Clock
 from collectors.replay import Recording
 from simulator.http import serve_in_thread
 from simulator.scenario import load
-from tests.terminal import ROOT, Terminal
+from tests.terminal import LEFT, ROOT, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +97,21 @@ def test_a_recording_is_shown_as_a_replay(terminal: Callable[..., Terminal]) -> 
     assert screen.wait() == 0
 
 
+def test_damage_of_a_replayed_recording_is_told_behind_the_screen(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    """What could not be read is one line once the terminal is as it was."""
+    path = tmp_path / "torn.rec"
+    path.write_bytes((ROOT / "screenshots" / "overload.rec").read_bytes()[:-7])
+    screen = terminal("replay", str(path), "--speed", "1000")
+    screen.until_shown("REPLAY")
+    screen.until_shown("model overloading")
+    screen.press(b"q")
+    assert screen.wait() == 0
+    after = screen.output.rpartition(LEFT)[2]
+    assert after.count(b"its last record is torn; everything before it was read") == 1
+
+
 def test_an_error_after_the_first_frame_is_told_when_the_terminal_is_back(
     terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:
@@ -152,3 +167,39 @@ def test_an_interrupted_recording_is_whole(url: str, tmp_path: Path, number: sig
     recording = Recording(path)
     assert sum(1 for _ in recording) > 0
     assert recording.damage == []
+
+
+def record(url: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*PROGRAM, "record", url, "--interval", "0.2s", "--no-gpu", *arguments],
+        cwd=ROOT, capture_output=True, check=False, timeout=60,
+        env={"XDG_CONFIG_HOME": str(tmp_path), "PATH": "/usr/bin"},
+    )  # fmt: skip
+
+
+def test_a_recording_goes_into_a_pipe(url: str, tmp_path: Path) -> None:
+    """`record -o /dev/stdout | ...` writes the recording to stdout and everything else to stderr."""
+    done = record(url, tmp_path, "-o", "/dev/stdout", "--for", "1s")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "x.rec").write_bytes(done.stdout)
+    recording = Recording(tmp_path / "x.rec")
+    assert any(sample.source == url for sample in recording)
+    assert recording.damage == []
+
+
+def test_a_recording_that_cannot_be_written_ends_at_once(url: str, tmp_path: Path) -> None:
+    """A full disk ends `record` with exit 1, and the last line says so; nobody waits for a file that does not grow."""
+    done = record(url, tmp_path, "-o", "/dev/full")
+    assert done.returncode == 1
+    assert b"recording to /dev/full ended after 0 samples: No space left on device" in done.stderr.splitlines()[-1]
+
+
+def test_appending_to_a_recording_is_said(url: str, tmp_path: Path) -> None:
+    """Who names a recording that exists is told that it is added to, and how much is there."""
+    path = tmp_path / "x.rec"
+    path.write_bytes((ROOT / "screenshots" / "overload.rec").read_bytes())
+    before = path.stat().st_size
+    done = record(url, tmp_path, "-o", str(path), "--for", "1s")
+    assert done.returncode == 0
+    assert f"appending to {path} ({before / 1000:.1f} kB there)".encode() in done.stderr
+    assert path.stat().st_size > before

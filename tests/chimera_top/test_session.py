@@ -3,16 +3,22 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+from msgspec.structs import replace
+
+from chimera_top.commands.replay import replayed
 from chimera_top.config import Settings
 from chimera_top.judge import judge
-from chimera_top.lookback import look_back
+from chimera_top.lookback import begin, look_back
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
 from collectors.clock import Clock
-from collectors.replay import Recording, ReplayCollector, replay_clock
+from collectors.replay import Recording
 from collectors.server import ServerCollector
 from insight.report import render
-from metrics.sample import Sample, State
+from metrics.recording import HEADER
+from metrics.sample import Sample, Source, State
+from metrics.snapshot import RiskState
 from simulator.http import serve_in_thread
 from simulator.scenario import load
 from tests.captures import load as capture
@@ -20,8 +26,6 @@ from tests.captures import load as capture
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
     from metrics.snapshot import Snapshot
 
@@ -78,72 +82,98 @@ def test_looking_back_says_what_was_said_live(tmp_path: Path) -> None:
     assert len(overload.episodes) == 1
 
 
-def test_a_replay_gives_samples_when_their_time_has_come(tmp_path: Path) -> None:
-    """At ten times the speed, ten seconds of a recording come in one."""
-    samples = capture("vllm").phase("load").samples
-    recording = iter(Recording(recorded(tmp_path / "x.rec", samples)))
-    now = [50.0]
-    clock = Clock(wall=lambda: 1e9, mono=lambda: now[0])
-    first = next(recording)
-    replayed = ReplayCollector(first, recording, replay_clock(clock, first, 10.0))
-    assert [s.mono for s in due(replayed)] == [samples[0].mono]
-    now[0] += 1.0
-    assert len(due(replayed)) == 10
-    now[0] += 1000.0
-    assert len(due(replayed)) == len(samples) - 11
+class Replayed:
+    """A replay with a clock of its own, tick by tick."""
+
+    def __init__(self, path: Path, speed: float) -> None:
+        self.now = 5000.0
+        self.published: list[Snapshot] = []
+        recording = Recording(path)
+        samples, first = begin(recording)
+        clock = Clock(wall=lambda: 1e9, mono=lambda: self.now)
+        self._session = replayed(Settings(), recording, samples, first, clock, speed, self.published.append)
+
+    def tick(self) -> Snapshot:
+        # What the poller says of itself is no part of what was recorded, whatever its clock shows.
+        self._session._take([Sample("monitor", Source.MONITOR, 1e9, self.now)])
+        self._session._tick(self.now, 1e9)
+        self.now += 1.0
+        return self.published[-1]
+
+    def play(self) -> Snapshot:
+        for _ in range(1000):
+            if self.tick().monitor["replay_ended"]:
+                return self.published[-1]
+        raise AssertionError("it never ends")
 
 
-def due(collector: ReplayCollector) -> Sequence[Sample]:
-    import asyncio  # noqa: PLC0415 used here alone
-
-    return asyncio.run(collector.collect())
-
-
-def test_two_runs_in_one_recording_follow_on(tmp_path: Path) -> None:
-    """A recording that was added to after a reboot goes on where the first run ended, by the clock on the wall."""
-    load_phase = capture("vllm").phase("load").samples
-    later = [
-        Sample(s.source, s.kind, s.wall, s.mono - 1e9, s.duration, s.state, counters=s.counters)
-        for s in capture("vllm").phase("overload").samples
-    ]
-    path = recorded(tmp_path / "x.rec", load_phase)
-    recorded(path, later)
-    read = list(Recording(path))
-    assert len(read) == len(load_phase) + len(later)
-    monos = [sample.mono for sample in read]
-    assert monos == sorted(monos)
-    gap = read[len(load_phase)].mono - read[len(load_phase) - 1].mono
-    assert gap == later[0].wall - load_phase[-1].wall
+def healthy(interval: float, polls: int) -> list[Sample]:
+    sample = capture("vllm").phase("load").samples[0]
+    times = [interval * poll for poll in range(polls)]
+    return [replace(sample, mono=1000.0 + each, wall=1.7e9 + each, duration=0.01) for each in times]
 
 
-def test_hostile_text_in_a_recording_is_made_harmless(tmp_path: Path) -> None:
-    """A recording from somebody else may hold anything; no escape sequence passes the door."""
-    evil = "\x1b]0;owned\x07\x1b[2Jmodel\u202e"
-    sample = capture("vllm").samples[0]
-    path = recorded(
-        tmp_path / "x.rec",
-        [Sample(evil, sample.kind, 1.0, 1.0, state=State.DOWN, reason=evil, facts={"model": evil}, gauges={evil: 1.0})],
-    )
-    read = next(iter(Recording(path)))
-    for text in (read.source, read.reason, *read.facts.values()):
-        assert text.isprintable()
-    assert read.gauges == {}
+def told(snapshot: Snapshot) -> list[tuple[str, str, tuple[tuple[str, str | None], ...]]]:
+    """Say what was found, and when; not what was looked for in vain."""
+    idle = {RiskState.NOT_OBSERVED, RiskState.UNKNOWN}
+    found = [risk for risk in snapshot.risks if risk.episodes or risk.state not in idle]
+    return [(risk.id, risk.state.value, risk.episodes) for risk in found]
 
 
-def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a Sample cannot be written, it is said once and what was written stays readable."""
-    recorder = Recorder(tmp_path / "x.rec")
-    samples = capture("vllm").phase("load").samples
-    recorder.write(samples[0])
-    recorder._file.close()
-    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115, PTH123 a disk without room, as Linux offers it
-    monkeypatch.setattr(recorder, "_file", full)
-    recorder.write(samples[1])
-    recorder.write(samples[2])
-    recorder.close()
-    assert recorder.trouble is not None
-    assert "No space left on device; what was written before stays" in recorder.trouble
-    assert list(Recording(tmp_path / "x.rec")) == [samples[0]]
+@pytest.mark.parametrize("speed", [1.0, 10.0, 1000.0])
+def test_a_replay_concludes_the_same_at_every_speed(tmp_path: Path, speed: float) -> None:
+    """The rules follow recorded time: what fired, and from when to when, does not depend on how fast it goes by."""
+    path = recorded(tmp_path / "x.rec", capture("vllm").phase("overload").samples)
+    final = Replayed(path, speed).play()
+    assert told(final) == told(look_back(Settings(), str(path)))
+    assert next(risk.episodes for risk in final.risks if risk.id == "model_overloading")
+
+
+def test_a_fast_replay_invents_no_silence(tmp_path: Path) -> None:
+    """At a thousandfold speed, a server that answered every second was never away."""
+    replay = Replayed(recorded(tmp_path / "x.rec", healthy(1.0, 3000)), 1000.0)
+    replay.play()
+    assert len(replay.published) == 4
+    assert {snapshot.targets[0].state for snapshot in replay.published} == {State.OK}
+    assert told(replay.published[-1]) == []
+
+
+def test_a_replay_that_has_ended_stands_still_and_says_so(tmp_path: Path) -> None:
+    """Nothing is concluded from the silence after the last Sample, and the Snapshot tells that it was the last."""
+    replay = Replayed(recorded(tmp_path / "x.rec", healthy(1.0, 6)), 1.0)
+    places = [replay.tick().monitor for _ in range(120)]
+    assert [place["replay_ended"] for place in places] == [0.0] * 5 + [1.0] * 115
+    assert [place["replay_position"] for place in places[:7]] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0]
+    assert {place["replay_seconds"] for place in places} == {5.0}
+    final = replay.published[-1]
+    assert (final.mode, final.targets[0].state, told(final)) == ("replay", State.OK, [])
+    assert final.generated_at == replay.published[5].generated_at
+    assert set(final.monitor) == {"replay_ended", "replay_position", "replay_seconds"}
+
+
+def test_a_recording_is_judged_with_the_interval_it_was_made_with(tmp_path: Path) -> None:
+    """Ten seconds between two polls are no silence where it was polled every ten seconds."""
+    path = recorded(tmp_path / "x.rec", healthy(10.0, 60))
+    replay = Replayed(path, 1000.0)
+    final = replay.play()
+    assert {snapshot.targets[0].state for snapshot in replay.published} == {State.OK}
+    for snapshot in (final, look_back(Settings(), str(path))):
+        track = snapshot.targets[0].tracks["requests_running"]
+        assert track.step >= 10.0
+        assert None not in track.values[-20:]
+        assert told(snapshot) == []
+
+
+def test_damage_is_one_line_in_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many places cannot be read, stderr says it once, and the report speaks of the rest."""
+    path = recorded(tmp_path / "x.rec", healthy(1.0, 20))
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(3 * (HEADER + b"junkjunkjunk"))
+    recorded(path, [replace(each, histograms={}) for each in healthy(1.0, 40)[20:]])
+    assert look_back(Settings(), str(path)).window_seconds == 39.0
+    line = f"3 places could not be read, the first at byte {size + len(HEADER)}: a record claims an impossible length"
+    assert capsys.readouterr().err == f"chimera-top: {path}: {line}\n"
 
 
 def test_the_window_may_be_changed_from_another_thread() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.histogram import Histogram
-from metrics.recording import HEADER, NotARecordingError, Packer, Reader
+from metrics.recording import HEADER, NotARecordingError, Packer, Reader, last_sample
 from metrics.sample import Event, Missing, Process, Sample
 from tests.captures import load
 from tests.metrics.seen import failed, ok
@@ -31,14 +31,14 @@ FRAMES = list(map(Packer().pack, SAMPLES))
 RECORDING = b"".join(FRAMES)
 
 
-def read(data: bytes) -> tuple[list[Sample], list[str]]:
+def read(data: bytes) -> tuple[list[Sample], str | None]:
     reader = Reader(io.BytesIO(data))
     return list(reader), reader.damage
 
 
 def test_what_was_recorded_is_what_is_read() -> None:
     """Every Sample comes back equal, in order."""
-    assert read(RECORDING) == (SAMPLES, [])
+    assert read(RECORDING) == (SAMPLES, None)
 
 
 @given(st.integers(len(HEADER), len(RECORDING) - 1))
@@ -47,7 +47,7 @@ def test_a_torn_tail_loses_only_the_torn_record(cut: int) -> None:
     samples, damage = read(RECORDING[:cut])
     assert samples == SAMPLES[: len(samples)]
     whole = max(len(HEADER), sum(map(len, FRAMES[: len(samples)])))
-    assert (damage == []) == (cut == whole)
+    assert (damage is None) == (cut == whole)
     assert cut < sum(map(len, FRAMES[: len(samples) + 1]))
 
 
@@ -58,7 +58,8 @@ def test_a_damaged_byte_never_gives_a_wrong_sample(position: int, flip: int) -> 
     damaged[position] ^= flip
     samples, damage = read(bytes(damaged))
     assert samples == SAMPLES[: len(samples)]
-    assert len(damage) == 1
+    assert damage is not None
+    assert damage.startswith("damaged at byte ")
 
 
 @given(st.integers(len(HEADER), len(RECORDING)))
@@ -96,4 +97,57 @@ def test_a_record_that_unpacks_without_end_is_damage() -> None:
     data = HEADER + len(bomb).to_bytes(4, "little") + zlib.crc32(bomb).to_bytes(4, "little") + bomb
     samples, damage = read(data)
     assert samples == []
-    assert "impossible length" in damage[0]
+    assert damage is not None
+    assert "impossible length" in damage
+
+
+@given(st.integers(1, len(HEADER) - 1))
+def test_a_run_torn_within_its_header_costs_nothing_else(cut: int) -> None:
+    """A program that died while it wrote a header takes no Sample of the run before or after with it."""
+    samples, damage = read(RECORDING + HEADER[:cut] + RECORDING)
+    assert samples == SAMPLES + SAMPLES
+    assert damage is not None
+    assert f"byte {len(RECORDING)}" in damage
+    assert read(HEADER[:cut]) == ([], None)
+
+
+def test_much_damage_is_one_line() -> None:
+    """However many places cannot be read, their number and the first of them are told, not every one."""
+    samples, damage = read(RECORDING + 500 * (HEADER + b"junkjunkjunk") + RECORDING)
+    assert samples == SAMPLES + SAMPLES
+    assert damage is not None
+    assert damage.startswith(f"500 places could not be read, the first at byte {len(RECORDING) + len(HEADER)}: ")
+
+
+def long_recording() -> tuple[list[Sample], list[bytes]]:
+    samples = [ok(30.0 * poll, {"output_tokens_total": 100.0 * poll}) for poll in range(100)]
+    return samples, list(map(Packer().pack, samples))
+
+
+def test_a_damaged_byte_costs_ten_minutes_at_most() -> None:
+    """A run ends after ten minutes of recorded time, and behind a damaged one the next is read whole."""
+    samples, frames = long_recording()
+    data = bytearray(b"".join(frames))
+    data[len(HEADER) + 10] ^= 1
+    read_again, damage = read(bytes(data))
+    assert read_again == samples[20:]
+    assert damage is not None
+    assert [index for index, frame in enumerate(frames) if frame.startswith(HEADER)] == [0, 20, 40, 60, 80]
+
+
+def test_a_reader_tells_the_runs_apart() -> None:
+    """Each Sample is of the run whose header stands before it, damaged runs counted too."""
+    reader = Reader(io.BytesIO(RECORDING + HEADER + b"junkjunkjunk" + RECORDING))
+    assert [reader.run for _ in reader] == [1] * len(SAMPLES) + [3] * len(SAMPLES)
+
+
+@given(st.integers(0, len(HEADER) - 1), st.booleans())
+def test_the_last_sample_is_found_from_the_end(torn: int, empty: bool) -> None:
+    """How long a recording is can be told without reading all of it, whatever its end looks like."""
+    samples, frames = long_recording()
+    data = b"".join(frames) + (HEADER if empty else b"") + HEADER[:torn]
+    assert last_sample(io.BytesIO(data)) == samples[-1]
+    reached = io.BytesIO(b"\xff" * sum(map(len, frames[:80])) + b"".join(frames[80:]))
+    assert last_sample(reached) == samples[-1]
+    assert last_sample(io.BytesIO(HEADER)) is None
+    assert last_sample(io.BytesIO(b"")) is None
