@@ -2,11 +2,12 @@
 
 Leaving them out would leave out the slowest (survivorship); taking the moment at which one gave up for the value would
 make a server look as fast as one's patience. So a quantile lies between two: what it would be had each of them ended
-just then, and what it would be had none of them ever ended.
+just then, and what it would be had none of them ever ended. Their buckets may be other ones than those of the rest.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -29,8 +30,8 @@ def describe_censored(
         return None if observed is None else describe(observed, unit, seconds)
     if observed is None:
         observed = Histogram(censored.bounds, (0.0,) * len(censored.counts), 0.0)
-    shortest = merge([observed, censored])
-    longest = merge([observed, _endless(censored)])
+    shortest = merge([observed, _just_then(censored, observed.bounds)])
+    longest = merge([observed, _endless(censored, observed.bounds)])
     if shortest is None or longest is None:
         return None
     return replace(
@@ -43,8 +44,16 @@ def describe_censored(
     )
 
 
-def _endless(censored: Histogram) -> Histogram:
-    return Histogram(censored.bounds, (0.0,) * len(censored.bounds) + (censored.count,), censored.sum)
+def _just_then(censored: Histogram, bounds: tuple[float, ...]) -> Histogram:
+    """Write lower bounds in other buckets: each where its own bucket begins, which it certainly passed."""
+    counts = [0.0] * (len(bounds) + 1)
+    for begin, count in zip((0.0, *censored.bounds), censored.counts, strict=True):
+        counts[bisect_right(bounds, begin)] += count
+    return Histogram(bounds, tuple(counts), censored.sum)
+
+
+def _endless(censored: Histogram, bounds: tuple[float, ...]) -> Histogram:
+    return Histogram(bounds, (0.0,) * len(bounds) + (censored.count,), censored.sum)
 
 
 def _between(shortest: Histogram, longest: Histogram, q: float) -> Quantile | None:

@@ -158,7 +158,7 @@ def cost(plan: Plan, spent: float, seconds: float, *, estimated: bool) -> str:
     words = f"{'at most ' if estimated else ''}{spent:,.0f} tokens so far, {hourly:,.0f} an hour"
     if plan.price is not None:
         words += f"; ${spent * plan.price / 1e6:.4f} so far, ${hourly * plan.price / 1e6:.4f} an hour"
-    return f"{words}; never more than {plan.tokens_per_hour:,.0f} tokens an hour"
+    return f"{words}; never more than {plan.tokens_per_hour:,.0f} an hour"
 
 
 def _missing(prober: Prober) -> Iterator[Missing]:

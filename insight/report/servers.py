@@ -34,6 +34,9 @@ RATES = (
     "prompt_tokens_total",
     "prompt_tokens_cached",
     "preemptions",
+    "probe_requests",
+    "probe_skipped",
+    "probe_tokens",
 )
 DISTRIBUTIONS = (
     "ttft_seconds",
@@ -44,6 +47,10 @@ DISTRIBUTIONS = (
     "e2e_seconds",
     "prompt_tokens",
     "output_tokens",
+    "probe_ttft_seconds",
+    "probe_itl_seconds",
+    "probe_tpot_seconds",
+    "probe_e2e_seconds",
 )
 ALWAYS = frozenset(LEVELS) | {
     "requests_finished",
@@ -107,6 +114,10 @@ def server(snapshot: Snapshot, target: Target) -> list[Block]:
         blocks.append(Paragraph(sentence(state_text(target.state, target.reason)), strong=True))
     if target.quantities:
         blocks += [*_levels(target), _rates(target), _distributions(target)]
+    if probe := target.facts.get("probe"):
+        blocks.append(
+            Paragraph(sentence(f"The probe sends requests of its own, which the server counts as well: {probe}"))
+        )
     unseen = [f"{each.what} ({each.why})" for each in snapshot.not_visible if each.target == target.id]
     return [*blocks, Paragraph(sentence(f"Not seen here: {'; '.join(unseen)}"))] if unseen else blocks
 

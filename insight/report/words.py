@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "ttft_seconds": "TTFT",
+    "probe_ttft_seconds": "TTFT, probe",
+    "probe_itl_seconds": "ITL, probe",
+    "probe_tpot_seconds": "TPOT, probe",
+    "probe_e2e_seconds": "E2E, probe",
     "itl_seconds": "ITL",
     "tpot_seconds": "TPOT",
     "e2e_seconds": "E2E",
