@@ -16,7 +16,15 @@ from msgspec import Struct
 from collectors.clean import clean
 
 MAX_SERIES = 50_000
-"""Series that are read from one page; the largest page seen has about 2 000 (vLLM, four ranks)."""
+"""Series that are read from one page, which is not read on beyond them; the largest seen has 2 000 (vLLM, 4 ranks)."""
+MAX_LINES = 200_000
+"""Lines that are read of one page: each series may have a comment, a type and a line to spare."""
+MAX_BAD_LINES = 10_000
+"""Lines without a sample after which a page is not read on: each costs what ten with a known one do."""
+MAX_LABELS = 64
+"""Labels that a series may have; the most seen are 37 (vLLM's `cache_config_info`)."""
+MAX_NEW_LABELS = 500_000
+"""Labels in lines of one page that are not known yet, after which it is not read on: ten for each of the series."""
 MAX_LINE_BYTES = 16_384
 """Longest line that is read; the longest seen has 1 500 (vLLM's `cache_config_info`)."""
 MAX_LABEL_CHARACTERS = 1_000
@@ -45,6 +53,8 @@ class Page(Struct, frozen=True, eq=False):
     """Lines that were no samples and no comments, and were skipped."""
     first_bad: str = ""
     """The first of them, cleaned, and what is wrong with it."""
+    unread: str = ""
+    """Why the rest of the page was not read, where it was too long: `more than 50,000 series`."""
     duplicates: int = 0
     """Samples of a series that the page had given already. The first counts, as it does in Prometheus."""
 
@@ -66,8 +76,11 @@ class Parser:
             body = _unquoted(body)
         samples: dict[Series, float] = {}
         known, keep, read = self._by_text.get, samples.setdefault, 0
-        bad_lines, first_bad = 0, ""
-        for line in body.split(b"\n"):
+        bad_lines, first_bad, labels, unread = 0, "", 0, ""
+        lines = body.split(b"\n", MAX_LINES)
+        if len(lines) > MAX_LINES:
+            lines[-1], unread = b"", f"more than {MAX_LINES:,} lines"
+        for line in lines:
             text, _, number = line.rpartition(b" ")
             series = known(text)
             try:
@@ -79,19 +92,22 @@ class Parser:
                 pass  # a tab before a timestamp, or no number at all
             if line[:1] == b"#" or not line or line.isspace():
                 continue
+            if enough := _enough(len(samples), bad_lines, labels):
+                unread = enough
+                break
             try:
-                keep(*self._read(line, len(samples)))
+                series, value = self._read(line)
+                keep(series, value)
                 read += 1
+                labels += len(series.labels)
             except ValueError as error:
                 bad_lines += 1
                 first_bad = first_bad or clean(f"{error}: {line[:120].decode(errors='replace')}")
         self._forget(samples)
-        return Page(samples, bad_lines, first_bad, read - len(samples))
+        return Page(samples, bad_lines, first_bad, unread, read - len(samples))
 
-    def _read(self, line: bytes, held: int) -> tuple[Series, float]:
+    def _read(self, line: bytes) -> tuple[Series, float]:
         """Read any line with a sample, the careful way; raises ValueError with the reason where it is none."""
-        if held >= MAX_SERIES:
-            raise ValueError(f"more than {MAX_SERIES} series")
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
         match = _SAMPLE.match(line)
@@ -134,6 +150,15 @@ def foreign_format(body: bytes) -> str | None:
     return None
 
 
+def _enough(series: int, bad_lines: int, labels: int) -> str:
+    """Say of what a page has more than is read; `""` where it may be read on."""
+    if series >= MAX_SERIES:
+        return f"more than {MAX_SERIES:,} series"
+    if bad_lines >= MAX_BAD_LINES:
+        return f"more than {MAX_BAD_LINES:,} bad lines"
+    return f"more than {MAX_NEW_LABELS:,} new labels" if labels >= MAX_NEW_LABELS else ""
+
+
 # The series of a sample, then its value with what follows. Possessive repetition: a line takes linear time, whatever
 # its quotes and braces.
 _SAMPLE = re.compile(
@@ -165,6 +190,8 @@ def _series(text: str) -> tuple[str, dict[str, str]]:
     labels: dict[str, str] = {}
     inside, at = inside[:-1].rstrip(), 0
     while at < len(inside):
+        if len(labels) >= MAX_LABELS:
+            raise ValueError(f"more than {MAX_LABELS} labels")
         term = _TERM.match(inside, at)
         if not term:
             raise ValueError("not a label")

@@ -25,7 +25,7 @@ from collectors.target import target
 from metrics.sample import Missing, Sample, Source, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from collectors.answer import Answer
     from collectors.clock import Clock
@@ -127,10 +127,7 @@ class ServerCollector:
         if dialect is None:
             return Failure(State.DOWN, f"{shown}: a metrics page of an unknown kind (first names: {_names(page)})")
         reading = read(dialect, page)
-        if page.bad_lines:
-            why = f"{page.bad_lines} could not be read, the first: {page.first_bad}"
-            bad = Missing("some lines of the metrics page", why, "what they count is not seen")
-            reading = replace(reading, missing=(*reading.missing, bad))
+        reading = replace(reading, missing=(*reading.missing, *_unread(page)))
         return dialect, reading
 
     def _read_json(self, body: bytes) -> tuple[Dialect, Reading] | None:
@@ -202,6 +199,19 @@ def _filled(sample: Sample, reading: Reading, told: Iterable[Reading]) -> Sample
         facts=facts,
         missing=tuple(missing),
     )
+
+
+def _unread(page: Page) -> Iterator[Missing]:
+    """Say what of a page was not read."""
+    if page.bad_lines:
+        why = f"{page.bad_lines:,} could not be read, the first: {page.first_bad}"
+        yield Missing("some lines of the metrics page", why, "what they count is not seen")
+    if page.unread:
+        why = f"it was not read: the page has {page.unread}"
+        yield Missing("the rest of the metrics page", why, "what it counts is not seen")
+    if page.duplicates:
+        stand = "1 stands twice on it" if page.duplicates == 1 else f"{page.duplicates:,} stand twice on it"
+        yield Missing("some series of the metrics page", f"{stand}: the first value is taken", "the other is not seen")
 
 
 def _names(page: Page) -> str:

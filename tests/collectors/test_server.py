@@ -13,6 +13,7 @@ import pytest
 from collectors.clock import Clock
 from collectors.engines import DIALECTS
 from collectors.engines.dialect import Reading
+from collectors.exposition import MAX_BAD_LINES
 from collectors.fetch import Fetch
 from collectors.server import ServerCollector, restarted
 from metrics.histogram import Histogram
@@ -314,6 +315,27 @@ def test_bad_lines(web: Web) -> None:
     [told] = [each for each in sample.missing if each.what == "some lines of the metrics page"]
     assert told.why.startswith("1 could not be read, the first: ")
     assert told.why.isprintable()
+
+
+def test_duplicates(web: Web) -> None:
+    """A series that stands twice on a page has its first value, and that there are two is told."""
+    web.answer("/metrics", LLAMACPP)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert not [each for each in sample.missing if each.what == "some series of the metrics page"]
+    web.answer("/metrics", LLAMACPP + b"llamacpp:tokens_predicted_total 7\nllamacpp:requests_processing 9\n")
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.counters["output_tokens_total"] == 60
+    [told] = [each for each in sample.missing if each.what == "some series of the metrics page"]
+    assert told.why == "2 stand twice on it: the first value is taken"
+
+
+def test_endless_page(web: Web) -> None:
+    """What of a page was not read because there is too much of it is told."""
+    web.answer("/metrics", LLAMACPP + b"x\n" * (MAX_BAD_LINES + 1))
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.counters["output_tokens_total"] == 60
+    [told] = [each for each in sample.missing if each.what == "the rest of the metrics page"]
+    assert told.why == "it was not read: the page has more than 10,000 bad lines"
 
 
 def test_comes_back(web: Web) -> None:
