@@ -11,7 +11,7 @@ from functools import lru_cache
 _LABEL = re.compile(r'([a-z_][a-z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
-def series(quantity: str, **labels: str) -> str:
+def series(quantity: str, /, **labels: str) -> str:
     """Name the part of `quantity` that has these labels."""
     if not labels:
         return quantity

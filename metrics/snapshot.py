@@ -344,4 +344,5 @@ class Snapshot(Struct, frozen=True, eq=False):
     asked_window_seconds: float
     """The window that was asked for."""
     monitor: dict[str, float] = field(default_factory=dict)
-    """What this program itself missed: `polls_missed`, `polls_overrun`."""
+    """What this program itself missed: `polls_missed`, `polls_overrun`. In a replay also where it is: `replay_position`
+    and `replay_seconds` from its first Sample, and `replay_ended`, 1 once there is no more."""

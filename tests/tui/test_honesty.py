@@ -286,3 +286,17 @@ def test_only_what_was_watched_long_enough_is_ok(state: str, badge: str) -> None
     first = text_of(header.verdict(snapshot, View(), 80, 2)).splitlines()[0]
     assert first.startswith(f" {badge}")
     assert "pending:" not in first
+
+
+@pytest.mark.parametrize(
+    ("monitor", "badge"),
+    [
+        ({}, "REPLAY "),
+        ({"replay_position": 41.2, "replay_seconds": 120.0}, "REPLAY 41 s/2 min"),
+        ({"replay_position": 120.0, "replay_seconds": 120.0, "replay_ended": 1.0}, "END OF RECORDING"),
+    ],
+)
+def test_a_replay_says_where_it_is_and_when_it_is_over(monitor: dict[str, float], badge: str) -> None:
+    """The last frame of a recording is not taken for a server that went silent."""
+    snapshot = replace(canned.healthy(), mode="replay", monitor=monitor)
+    assert badge in text_of(header.header(snapshot, View(), 100, 1))

@@ -44,12 +44,22 @@ def _badges(snapshot: Snapshot, view: View, target: Target | None) -> list[tuple
     if snapshot.simulated:
         badges.append(("SIMULATED", "badge"))
     if snapshot.mode == "replay":
-        badges.append(("REPLAY", "badge"))
+        badges.append((_replay(snapshot.monitor), "badge"))
     if target is not None and target.state is not State.OK:
         age = f" {units.duration(target.age_seconds)}" if target.state is State.STALE and target.age_seconds else ""
         style: StyleName = "badge_critical" if target.state in {State.DOWN, State.UNAUTHORISED} else "badge_warning"
         badges.append((f"{target.state.value.upper()}{age}", style))
     return badges
+
+
+def _replay(monitor: Mapping[str, float]) -> str:
+    """Say where in a recording this is: `REPLAY 41 s/2 min`, `END OF RECORDING`."""
+    if monitor.get("replay_ended"):
+        return "END OF RECORDING"
+    position, length = monitor.get("replay_position"), monitor.get("replay_seconds")
+    if position is None or length is None:
+        return "REPLAY"
+    return f"REPLAY {_of(position, length)}"
 
 
 def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
@@ -221,8 +231,10 @@ def _window_in_short(snapshot: Snapshot) -> str:
     asked, real = snapshot.asked_window_seconds, snapshot.window_seconds
     if real is not None and real >= asked * 0.95:
         return units.duration(asked)
-    size, name = next(
-        ((size, name) for size, name in ((3600, "h"), (60, "min")) if real is not None and real >= 2 * size), (1, "s")
-    )
-    so_far = units.UNKNOWN if real is None else f"{real // size:.0f} {name}"
-    return f"{so_far}/{units.duration(asked)}"
+    return f"{units.UNKNOWN}/{units.duration(asked)}" if real is None else _of(real, asked)
+
+
+def _of(part: float, whole: float) -> str:
+    """Write how much of a length of time: `67 s/5 min`, `4 min/5 min`."""
+    size, name = next(((size, name) for size, name in ((3600, "h"), (60, "min")) if part >= 2 * size), (1, "s"))
+    return f"{part // size:.0f} {name}/{units.duration(whole)}"
