@@ -255,3 +255,55 @@ def test_an_impossible_length_is_no_length(length: str) -> None:
     result = answer("/v1/models", f'{{"data":[{{"id":"m","max_model_len":{length}}}]}}'.encode())
     assert result.gauges == {}
     assert [each.what for each in result.missing] == ["facts from /v1/models"]
+
+
+def test_the_first_engine_is_read_by_its_older_names() -> None:
+    """V0: seconds in the queue, swapped requests beside those that wait, and a hit rate of -1 is nobody's number."""
+    result = reading(captured("vllm-v0"))
+    assert result.gauges == {
+        "requests_running": 4.0,
+        "requests_waiting": 3.0,
+        'requests_waiting{reason="swapped"}': 2.0,
+        "kv_cache_usage": 0.75,
+        "kv_cache_capacity_tokens": 16000.0,
+        "start_time_seconds": 1.7171e9,
+    }
+    assert result.counters["output_tokens_total"] == 900.0
+    assert result.counters["spec_accepted_tokens"] == 300.0
+    assert (result.histograms["queue_seconds"].count, result.histograms["queue_seconds"].sum) == (10.0, 3.0)
+    assert result.histograms["itl_seconds"].count == 890.0
+    assert "prompt_tokens_cached" in missing(result)
+
+
+def test_two_engines_behind_two_api_servers() -> None:
+    """A page of several processes: engines apart, a cache size for each, rejections of neither, no start time."""
+    result = reading(captured("vllm-dp2"))
+    assert result.gauges['kv_cache_capacity_tokens{engine="0"}'] == 48000.0
+    assert result.gauges['kv_cache_capacity_tokens{engine="1"}'] == 16000.0
+    assert result.gauges['requests_waiting{engine="0"}'] == 5.0
+    assert result.gauges['requests_waiting{engine="0",reason="deferred"}'] == 1.0
+    assert result.gauges['sleeping{engine="1"}'] == 1.0
+    assert result.counters['requests_rejected{reason="max_num_queued_reqs"}'] == 6.0
+    assert result.counters['prompt_tokens_computed{engine="0"}'] == 5000.0
+    assert result.counters['spec_drafts{engine="1"}'] == 50.0
+    assert result.histograms['ttft_seconds{engine="1"}'].sum == 15.0
+    assert set(missing(result)) == {"start_time_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("queries", "hits", "cached"),
+    [
+        (1000, 400, 400.0),  # 0.9.0 and later: as many queries as prompt tokens
+        (60, 24, 384.0),  # until 0.8.5: blocks of 16 tokens
+        (0, 0, None),  # nothing to tell by
+    ],
+)
+def test_blocks_are_turned_into_tokens(queries: int, hits: int, cached: float | None) -> None:
+    """`gpu_prefix_cache_hits_total` counted blocks until 0.8.5 and tokens from 0.9.0; its page tells which."""
+    result = reading(
+        'vllm:prompt_tokens_total{model_name="m"} 1000\nvllm:cache_config_info{block_size="16"} 1\n'
+        f'vllm:gpu_prefix_cache_queries_total{{model_name="m"}} {queries}\n'
+        f'vllm:gpu_prefix_cache_hits_total{{model_name="m"}} {hits}\n'
+    )
+    assert result.counters.get("prompt_tokens_cached") == cached
+    assert ("prompt_tokens_cached" in missing(result)) == (cached is None)
