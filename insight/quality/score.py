@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from insight.quality.summary import cut_off, summarise
 from metrics import units
 from metrics.sample import Source
-from metrics.snapshot import Score
+from metrics.snapshot import Measure, Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metrics.snapshot import Measure
-    from metrics.view import View
+    from metrics.view import SourceView, View
 
 _NOT_ASKED = "not measured: --quality builtin, or --quality FILE, asks questions whose answers are known"
 _OBJECTIVE = "every question is answered rightly"
@@ -25,7 +25,16 @@ def quality_measures(view: View, imported: Mapping[str, Measure] | None = None) 
     if not sources and not imported:
         return None
     graded = {source.id.removeprefix("quality:"): tuple(source.history.graded) for source in sources}
-    return {**summarise(graded, view.wall), **(imported or {})}
+    return {**summarise(graded, view.wall), **_spent(sources), **(imported or {})}
+
+
+def _spent(sources: list[SourceView]) -> dict[str, Measure]:
+    """Tell what asking has cost since this program began."""
+    counted = [source.newest_ok.counters for source in sources if source.newest_ok]
+    tokens = [
+        each[name] for each in counted for name in ("quality_prompt_tokens", "quality_output_tokens") if name in each
+    ]
+    return {"tokens_spent": Measure("tokens", source="probe", value=math.fsum(tokens))} if tokens else {}
 
 
 def quality_score(view: View, found: Mapping[str, Measure] | None) -> Score:

@@ -51,24 +51,32 @@ def rule_of_three(n: int) -> float | None:
     return min(1.0, 3 / n) if n > 0 else None
 
 
-def bootstrap_mean(values: Sequence[float]) -> Interval | None:
-    """Give a mean with its percentile bootstrap interval (Efron 1979), the same for the same values in any order."""
-    return _bootstrap(tuple(sorted(values)), _mean) if values else None
+def bootstrap_mean(values: Sequence[float], lowest: float = 0.0) -> Interval | None:
+    """Give the mean of values from `lowest` to 1 with its percentile bootstrap interval (Efron 1979).
+
+    The same values in any order give the same interval.
+    """
+    return _bootstrap(tuple(sorted(values)), _mean, lowest) if values else None
 
 
 def bootstrap_macro_f1(pairs: Sequence[tuple[str, str]]) -> Interval | None:
     """Give macro F1 over pairs (expected, said) with its percentile bootstrap interval."""
-    return _bootstrap(tuple(sorted(pairs)), _macro_f1) if pairs else None
+    return _bootstrap(tuple(sorted(pairs)), _macro_f1, 0.0) if pairs else None
 
 
 @lru_cache(maxsize=256)
-def _bootstrap(rows: tuple[T, ...], statistic: Callable[[Sequence[T]], float]) -> Interval:
+def _bootstrap(rows: tuple[T, ...], statistic: Callable[[Sequence[T]], float], lowest: float) -> Interval:
     # Remembered, because a Snapshot is made each second and the answers change once in a while: 2000 means of 100
     # values take 60 ms.
     n, value = len(rows), statistic(rows)
     draw = random.Random(_SEED)
     drawn = sorted(statistic(draw.choices(rows, k=n)) for _ in range(RESAMPLES))
     low, high = drawn[math.floor(0.025 * RESAMPLES)], drawn[math.ceil(0.975 * RESAMPLES) - 1]
+    if low == high:
+        # All alike: drawing from them again and again tells nothing of the others there may be. At 95 % those are no
+        # more than 3/n, and each lies between `lowest` and 1.
+        others = rule_of_three(n) or 1.0
+        low, high = value - others * (value - lowest), value + others * (1 - value)
     return Interval(value, min(low, value), max(high, value), n)
 
 

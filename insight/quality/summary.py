@@ -40,8 +40,8 @@ def summarise(graded: Mapping[str, Sequence[Graded]], now: float) -> dict[str, M
         "exact_match": _measure(_share([each.exact for each in pooled if each.exact is not None])),
         "f1": _measure(bootstrap_mean([each.f1 for each in pooled if each.f1 is not None])),
         "macro_f1": _measure(bootstrap_macro_f1([(each.expected, each.said) for each in pooled if each.expected])),
-        "relevancy": _measure(bootstrap_mean([each.relevancy for each in pooled if each.relevancy is not None])),
-        "coherence": _measure(bootstrap_mean([each.coherence for each in pooled if each.coherence is not None])),
+        "relevancy": _measure(bootstrap_mean([each.relevancy for each in pooled if each.relevancy is not None], -1.0)),
+        "coherence": _measure(bootstrap_mean([each.coherence for each in pooled if each.coherence is not None], -1.0)),
         **_consistencies(recent),
         "answered": _measure(_share([each.outcome is not Outcome.FAILED for each in asked])),
     }

@@ -13,7 +13,7 @@ from metrics.sample import Source, State
 
 if TYPE_CHECKING:
     from metrics.sample import Sample
-    from tests.collectors.quality.conftest import Model
+    from tests.openai_server import Model
 
 ITEMS = Items((Item("q", "words", "question", Exact(("answer",))),), ())
 

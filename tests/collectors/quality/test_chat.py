@@ -13,7 +13,7 @@ from metrics.quality import Reply
 from metrics.sample import State
 
 if TYPE_CHECKING:
-    from tests.collectors.quality.conftest import Model
+    from tests.openai_server import Model
 
 
 def ask(model: Model, *prompts: str, cache: Cache | None = None, headers: dict[str, str] | None = None) -> list[Any]:

@@ -15,7 +15,7 @@ from metrics.quality import Arm, Exact, Graded, Item, Outcome, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.collectors.quality.conftest import Model
+    from tests.openai_server import Model
 
 ITEMS = tuple(Item(f"q{n}", "sums" if n % 2 else "words", f"question {n}", Exact((f"answer {n}",))) for n in range(4))
 STORY = Item("s", "story", "tell it again", Exact(("the story",)), consistency=True)

@@ -137,13 +137,25 @@ def test_the_bootstrap_is_repeatable() -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_the_bootstrap_holds_the_mean(values: list[float]) -> None:
-    """The interval lies within the values and holds their mean; of nothing there is none."""
+    """The interval lies within 0 and 1 and holds the mean; of nothing there is none."""
     found = bootstrap_mean(values)
     if found is None:
         assert not values
         return
     assert found.n == len(values)
-    assert min(values) - 1e-9 <= found.lo <= found.value <= found.hi <= max(values) + 1e-9
+    assert -1e-9 <= found.lo <= found.value <= found.hi <= 1 + 1e-9
+    assert found.lo < found.hi
+
+
+def test_values_that_are_all_alike_are_not_certain() -> None:
+    """20 times 0 leaves room for 3/20 of something else, as 20 times 1 does, and less than that of the lowest."""
+    none, all_, minus = bootstrap_mean([0.0] * 20), bootstrap_mean([1.0] * 20), bootstrap_mean([0.0] * 20, -1.0)
+    assert none is not None
+    assert all_ is not None
+    assert minus is not None
+    assert (none.lo, none.hi) == (0.0, 0.15)
+    assert (all_.lo, all_.hi) == (0.85, 1.0)
+    assert (minus.lo, minus.hi) == (-0.15, 0.15)
 
 
 def test_the_bootstrap_of_macro_f1() -> None:
