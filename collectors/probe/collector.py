@@ -60,7 +60,10 @@ class ProbeCollector:
         self._plan = plan
         self._clock = clock
         self._headers = {**self._target.headers, **{name.title(): value for name, value in (headers or {}).items()}}
-        self._trust = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        self._trust: ssl.SSLContext | None = None
+        if ca_file is not None:  # besides the authorities of the system, as for the server's metrics
+            self._trust = ssl.create_default_context()
+            self._trust.load_verify_locations(ca_file)
         self._prober: Prober | None = None
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
