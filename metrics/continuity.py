@@ -9,7 +9,7 @@ of it was reset. Series of one engine or model restart together, so a fall of on
 from __future__ import annotations
 
 from operator import lt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from metrics.histogram import Histogram
 from metrics.series import split_series
@@ -17,8 +17,13 @@ from metrics.series import split_series
 if TYPE_CHECKING:
     from metrics.sample import Sample
 
+Value = TypeVar("Value", float, Histogram)
+
 # A process start time is printed with 10 ms at best; below this it did not change.
 _SAME_START_SECONDS = 1.0
+CLOCK_SECONDS = 300.0
+"""The server's clock may differ from ours by so much. A start by its clock says that another server answers only where
+it lies longer than this before our last answer; within it, what a replacement counted before is taken for new."""
 _Process = tuple[str | None, str | None]
 
 
@@ -30,9 +35,9 @@ class Continuity:
         self._before: dict[str, float] = {}
         self._raw_histograms: dict[str, Histogram] = {}
         self._before_histograms: dict[str, Histogram] = {}
+        self._last: Sample | None = None
         self._start_time: float | None = None
         self._identity: tuple[str | None, str | None] | None = None
-        self._last_wall: float | None = None
 
     def carry(self, sample: Sample) -> tuple[dict[str, float], dict[str, Histogram], str | None]:
         """Carry the counters and histograms of a Sample over resets.
@@ -44,11 +49,15 @@ class Continuity:
         identity = (sample.facts.get("engine"), sample.facts.get("uuid"))
         noticed: str | None = None
         reset: set[_Process] = set()
-        if self._last_wall is not None:
-            if self._identity != identity or self._started_elsewhere(start_time, self._last_wall):
+        if self._last is not None:
+            if self._identity != identity or self._started_elsewhere(start_time, self._last.wall):
                 noticed = "replaced"
-                self._forget(sample)
+                self._forget(sample.counters, sample.histograms)
             else:
+                self._forget(
+                    _returned(sample.counters, self._last.counters, self._raw),
+                    _returned(sample.histograms, self._last.histograms, self._raw_histograms),
+                )
                 reset = self._fallen(sample)
                 if reset or self._started_anew(start_time):
                     noticed = "restart"
@@ -64,7 +73,7 @@ class Continuity:
         }
         self._start_time = start_time if start_time is not None else self._start_time
         self._identity = identity
-        self._last_wall = sample.wall
+        self._last = sample
         return counters, histograms, noticed
 
     def _started_anew(self, start_time: float | None) -> bool:
@@ -73,8 +82,8 @@ class Continuity:
         return abs(start_time - self._start_time) > _SAME_START_SECONDS
 
     def _started_elsewhere(self, start_time: float | None, last_wall: float) -> bool:
-        """Tell whether this process was already running while the one before it still answered."""
-        return start_time is not None and self._started_anew(start_time) and start_time < last_wall - 1.0
+        """Tell whether this process was certainly running already while the one before it still answered."""
+        return start_time is not None and self._started_anew(start_time) and start_time < last_wall - CLOCK_SECONDS
 
     def _fallen(self, sample: Sample) -> set[_Process]:
         fallen = {_process(name) for name, raw in sample.counters.items() if raw < self._raw.get(name, raw)}
@@ -93,12 +102,12 @@ class Continuity:
             if _process(name) in reset:
                 self._carry_histogram(name, _empty(self._raw_histograms[name]), reset=True)
 
-    def _forget(self, sample: Sample) -> None:
-        """Take what this server shows now as counted elsewhere: its increase so far is nothing."""
-        for name, raw in sample.counters.items():
+    def _forget(self, counters: dict[str, float], histograms: dict[str, Histogram]) -> None:
+        """Take what these show now as counted elsewhere: their increase so far is nothing."""
+        for name, raw in counters.items():
             carried = self._raw.get(name, 0.0) + self._before.get(name, 0.0)
             self._raw[name], self._before[name] = raw, carried - raw
-        for name, histogram in sample.histograms.items():
+        for name, histogram in histograms.items():
             last = self._carried_histogram(name)
             base = last if last is not None and last.bounds == histogram.bounds else _empty(histogram)
             self._raw_histograms[name], self._before_histograms[name] = histogram, _combine(base, histogram, -1.0)
@@ -122,6 +131,29 @@ class Continuity:
     def _carried_histogram(self, name: str) -> Histogram | None:
         raw, before = self._raw_histograms.get(name), self._before_histograms.get(name)
         return raw if raw is None or before is None else _combine(raw, before, 1.0)
+
+
+def _returned(page: dict[str, Value], last: dict[str, Value], known: dict[str, Value]) -> dict[str, Value]:
+    """Find the series that come back in place of others: the last page told their quantity apart by other labels.
+
+    The one engine that is left when the other of two has gone need not be the one whose name it takes.
+    """
+    back = known.keys() & (page.keys() - last.keys())
+    apart: dict[str, set[tuple[str, ...]]] = {}
+    for name in last if back else ():
+        quantity, labels = _labels(name)
+        apart.setdefault(quantity, set()).add(labels)
+    replaced: dict[str, Value] = {}
+    for name in back:
+        quantity, labels = _labels(name)
+        if labels not in apart.get(quantity, {labels}):
+            replaced[name] = page[name]
+    return replaced
+
+
+def _labels(name: str) -> tuple[str, tuple[str, ...]]:
+    quantity, labels = split_series(name)
+    return quantity, tuple(label for label, _ in labels)
 
 
 def _process(name: str) -> _Process:

@@ -63,11 +63,12 @@ class Ring:
             self._cells[start : start + self.width] = row
             self._oldest = (self._oldest + 1) % self.capacity
 
-    def zero(self, index: int, columns: list[int]) -> None:
-        """Set numbers of one row to 0."""
-        start = self._start(index)
-        for column in columns:
-            self._cells[start + column] = 0.0
+    def zero(self, column: int, columns: int, *, beside: int) -> None:
+        """Set neighbouring numbers to 0 in the rows in which the number in the column `beside` is known."""
+        zeros = array("d", (0.0,)) * columns
+        for start in range(0, len(self._cells), self.width):
+            if not math.isnan(self._cells[start + beside]):
+                self._cells[start + column : start + column + columns] = zeros
 
     def time(self, index: int) -> float:
         """Tell the time of the row at `index`, 0 being the oldest."""

@@ -16,7 +16,6 @@ from metrics.histogram import Histogram
 from metrics.store import Table
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Callable
 
 LONGEST_REACH = 0.1
@@ -96,35 +95,60 @@ def known_values(between: Span, column: int) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-def _cells(between: Span, column: int, columns: int) -> tuple[array[float], array[float]] | None:
-    """Read neighbouring cumulative numbers at both ends of a span; None where they are not known at one.
+class Growth(Struct, frozen=True):
+    """How much a cumulative number grew."""
 
-    A series that the last page lacks is read where it was last known.
-    """
-    oldest, newest = between.first.table.ring, between.last.table.ring
-    if max(column + columns - 1, 0) >= min(oldest.width, newest.width):
+    value: float
+    since: float
+    """From when, by the monotonic clock: later than the begin of the span where the series was not known then."""
+
+
+def difference(between: Span, column: int) -> Growth | None:
+    """Tell how much a cumulative number grew over a span; None where it is not known in it."""
+    ends = _known_rows(between, column)
+    if ends is None:
         return None
-    begin = oldest.cells(between.first.index, column, columns)
-    last = _seek(between.last.index, -1, -1, lambda row: not math.isnan(newest.cell(row, column)))
-    if math.isnan(begin[0]) or last < 0 or newest.time(last) < between.first.time:
-        return None
-    return begin, newest.cells(last, column, columns)
-
-
-def difference(between: Span, column: int) -> float | None:
-    """Tell how much a cumulative number grew over a span; None where it is not known at one end."""
-    ends = _cells(between, column, 1)
-    return None if ends is None else ends[1][0] - ends[0][0]
+    first, last = ends
+    return Growth(last.table.ring.cell(last.index, column) - first.table.ring.cell(first.index, column), first.time)
 
 
 def histogram_difference(between: Span, column: int, bounds: tuple[float, ...]) -> Histogram | None:
     """Collect what a histogram observed over a span; its buckets' counts and its sum lie in neighbouring columns."""
-    ends = _cells(between, column, len(bounds) + 2)
+    ends = _known_rows(between, column)
     if ends is None:
         return None
-    begin, end = ends
+    begin, end = (row.table.ring.cells(row.index, column, len(bounds) + 2) for row in ends)
     counts = [max(0.0, new - old) for new, old in zip(end, begin, strict=True)]
     return Histogram(bounds, tuple(counts[:-1]), end[-1] - begin[-1])
+
+
+def _known_rows(between: Span, column: int) -> tuple[Row, Row] | None:
+    """Find the first and the last row of a span in which a cumulative number is known; None where it is in none.
+
+    What a series counted before it was first seen is not known, and is never taken for growth. One that the last page
+    lacks is read where it was last known.
+    """
+    tables = [between.first.table]
+    if between.last.table is not between.first.table:
+        tables.append(between.last.table)
+    first = next((row for table in tables if (row := _known(table, column, between, 1))), None)
+    last = next((row for table in reversed(tables) if (row := _known(table, column, between, -1))), None)
+    return None if first is None or last is None or last.time < first.time else (first, last)
+
+
+def _known(table: Table, column: int, between: Span, step: int) -> Row | None:
+    """Find the first (`step` 1) or the last (-1) row of one tier within a span in which a number is known."""
+    ring = table.ring
+    low = between.first.index if table is between.first.table else ring.last_at(between.first.time) + 1
+    high = between.last.index if table is between.last.table else ring.last_at(between.last.time)
+    if column >= ring.width or low > high:
+        return None
+    nearest = low if step == 1 else high
+    if not math.isnan(ring.cell(nearest, column)):
+        return Row(table, nearest)
+    values = ring.column(column, low, high)[::step]
+    known = next((index for index, value in enumerate(values) if not math.isnan(value)), None)
+    return None if known is None else Row(table, nearest + step * known)
 
 
 def _seek(row: int, stop: int, step: int, wanted: Callable[[int], bool]) -> int:

@@ -12,16 +12,15 @@ difference of two rows. A gauge keeps the mean and the peak of its step. A faile
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from metrics.columns import Columns
 from metrics.continuity import Continuity
 from metrics.ring import NAN, Ring
 from metrics.sample import Event, Sample, State
-from metrics.series import split_series
 
 if TYPE_CHECKING:
     from metrics.histogram import Histogram
@@ -40,8 +39,8 @@ TIERS = (Tier(0.0, 900), Tier(10.0, 2160), Tier(60.0, 2880))
 MAX_EVENTS = 500
 MAX_GRADED = 2000
 """Graded answers that are kept of one server: some twenty passes over a set of a hundred."""
-MAX_SERIES = 4000
-"""Series that one source may have; further ones are left out, so that a page with endless labels cannot fill memory."""
+BREAK_POLLS = 3
+"""After so many failed polls in a row nobody can say that a gauge stayed above 0: it begins anew."""
 
 
 class Store:
@@ -88,6 +87,7 @@ class History:
         self.held: dict[str, float] = {}
         """Since when each gauge has been above 0 without a break, by the monotonic clock."""
         self._carried: dict[str, float] = {}
+        """Each counter as it was last seen."""
         self._continuity = Continuity()
 
     def add(self, sample: Sample) -> None:
@@ -104,79 +104,36 @@ class History:
             for table in self.tables:
                 table.add_gap(sample.mono)
             return
+        if self.failed_polls >= BREAK_POLLS:
+            self.held.clear()
         self.failed_polls = 0
-        counters, histograms, noticed = self._continuity.carry(sample)
+        followed = self.columns.admit(sample)
+        counters, histograms, noticed = self._continuity.carry(followed)
         if noticed:
             self.restarted_mono = sample.mono
             self.away_seconds = sample.mono - self.newest_ok.mono if self.newest_ok else None
             self.events.append(Event(sample.wall, noticed, _RESTART_TEXT[noticed]))
-        for name, value in counters.items():
-            if value > self._carried.get(name, value):
-                self.moved[name] = sample.mono
-            self.moved.setdefault(name, sample.mono)
-        self._carried = counters
-        self._follow_gauges(sample)
-        self.columns.admit(counters, sample.gauges, histograms)
+        self._follow(sample.mono, counters, followed.gauges, anew=noticed is not None)
         for table in self.tables:
-            table.add(sample.mono, counters, sample.gauges, histograms)
-        self.newest_ok = sample
+            table.add(sample.mono, counters, followed.gauges, histograms)
+        self.newest = self.newest_ok = followed
 
-    def _follow_gauges(self, sample: Sample) -> None:
-        for name, value in sample.gauges.items():
-            if value > 0:
-                self.held.setdefault(name, sample.mono)
-            else:
-                self.held.pop(name, None)
+    def _follow(self, mono: float, counters: dict[str, float], gauges: dict[str, float], *, anew: bool) -> None:
+        """Note which counters grew and which gauges are above 0; a server that began anew has only just begun."""
+        if anew:
+            self.moved = dict.fromkeys(self.moved, mono)
+            self.held.clear()
+        for name, value in counters.items():
+            if name not in self._carried or value > self._carried[name]:
+                self.moved[name] = mono
+        self._carried.update(counters)
+        self.held = {name: self.held.get(name, mono) for name, value in gauges.items() if value > 0}
 
 
 _RESTART_TEXT = {
     "restart": "restarted: its counters began anew",
     "replaced": "another server answers in its place",
 }
-
-
-class Columns:
-    """Which column of a row is which series; shared by all tiers of a source."""
-
-    def __init__(self) -> None:
-        self.width = 2
-        """The first column is the time, the second is 1 in the row of a poll that succeeded."""
-        self.counters: dict[str, int] = {}
-        self.gauges: dict[str, int] = {}
-        """Two columns each: mean, then peak."""
-        self.histograms: dict[str, tuple[int, tuple[float, ...]]] = {}
-        """First column and bounds: the counts of the buckets, then the sum."""
-        self.by_quantity: dict[str, list[str]] = {}
-        """The series of each quantity, in the order in which they appeared."""
-        self.left_out = 0
-
-    def admit(self, counters: dict[str, float], gauges: dict[str, float], histograms: dict[str, Histogram]) -> None:
-        """Give every series that has none its columns."""
-        for name in counters:
-            if name not in self.counters and self._has_room(name):
-                self.counters[name] = self._take(1)
-        for name in gauges:
-            if name not in self.gauges and self._has_room(name):
-                self.gauges[name] = self._take(2)
-        for name, histogram in histograms.items():
-            known = self.histograms.get(name)
-            if (known is None or known[1] != histogram.bounds) and self._has_room(name):
-                # Buckets that changed are new columns: their counts cannot be compared with those before.
-                self.histograms[name] = (self._take(len(histogram.counts) + 1), histogram.bounds)
-
-    def _has_room(self, name: str) -> bool:
-        if len(self.counters) + len(self.gauges) + len(self.histograms) >= MAX_SERIES:
-            self.left_out += 1
-            return False
-        names = self.by_quantity.setdefault(split_series(name)[0], [])
-        if name not in names:
-            names.append(name)
-        return True
-
-    def _take(self, columns: int) -> int:
-        first = self.width
-        self.width += columns
-        return first
 
 
 class Table:
@@ -190,7 +147,8 @@ class Table:
         self._time = NAN
         self._row: list[float] | None = None
         """The row of the step under way; None while no poll in it succeeded."""
-        self._polls = 0
+        self._seen: dict[int, int] = {}
+        """How many polls of the step under way have known each gauge, by its column."""
 
     def add(
         self,
@@ -199,27 +157,23 @@ class Table:
         gauges: dict[str, float],
         histograms: dict[str, Histogram],
     ) -> None:
-        """Take in a poll that succeeded."""
+        """Take in a poll that succeeded. What it lacks stays as the step under way last knew it."""
         self._begin(time)
-        columns = self._columns
-        row = [NAN] * (columns.width - 1)
+        columns, seen = self._columns, self._seen
+        row = [] if self._row is None else self._row
+        row += [NAN] * (columns.width - 1 - len(row))
         row[0] = 1.0
-        before, polls = self._row, self._polls
         for name, value in counters.items():
-            if (column := columns.counters.get(name)) is not None:
-                row[column - 1] = value
-        for name, value in gauges.items():
-            if (column := columns.gauges.get(name)) is not None:
-                mean = peak = value
-                if before is not None and column < len(before) + 1 and not math.isnan(before[column - 1]):
-                    mean = (before[column - 1] * polls + value) / (polls + 1)
-                    peak = max(before[column], value)
-                row[column - 1 : column + 1] = (mean, peak)
+            row[columns.counters[name] - 1] = value
         for name, histogram in histograms.items():
-            column, bounds = columns.histograms.get(name, (0, ()))
-            if bounds == histogram.bounds and column:
-                row[column - 1 : column + len(histogram.counts)] = (*histogram.counts, histogram.sum)
-        self._row, self._time, self._polls = row, time, polls + 1
+            first = columns.histograms[name][0]
+            row[first - 1 : first + len(histogram.counts)] = (*histogram.counts, histogram.sum)
+        for name, value in gauges.items():
+            mean = columns.gauges[name] - 1
+            polls = seen[mean] = seen.get(mean, 0) + 1
+            row[mean] = value if polls == 1 else row[mean] + (value - row[mean]) / polls
+            row[mean + 1] = value if polls == 1 else max(row[mean + 1], value)
+        self._row, self._time = row, time
         self._flush_if_fine()
 
     def add_gap(self, time: float) -> None:
@@ -247,17 +201,12 @@ class Table:
             self._widen(width)
         row = self._row or []
         self.ring.append(self._time, row + [NAN] * (width - 1 - len(row)))
-        self._row, self._polls = None, 0
+        self._row, self._seen = None, {}
 
     def _widen(self, width: int) -> None:
-        """Add columns for new series. A counter that appears late had counted nothing before: 0, not unknown."""
+        """Add columns for new series: not known before, but for those born beside others of their kind."""
         first = self.ring.widen(width - self.ring.width)
-        for index in range(len(self.ring)):
-            if self.ring.cell(index, 1) == 1.0:
-                self.ring.zero(index, [column for column in self._cumulative() if column >= first])
-
-    def _cumulative(self) -> list[int]:
-        columns = list(self._columns.counters.values())
-        for first, bounds in self._columns.histograms.values():
-            columns.extend(range(first, first + len(bounds) + 2))
-        return columns
+        for birth in reversed(self._columns.births):
+            if birth.column < first:
+                break
+            self.ring.zero(birth.column, birth.columns, beside=birth.elder)

@@ -149,14 +149,16 @@ class SourceView:
         return self.increase_of(self.parts(quantity), window, end)
 
     def increase_of(self, names: list[str], window: float, end: float | None = None) -> Increase | None:
-        """Tell how much these counter series grew together over the window."""
+        """Tell how much these counter series grew together over the window, or since the first of them was seen."""
         bounds = self._span(window, end)
         if bounds is None:
             return None
         columns = [self.history.columns.counters[name] for name in names if name in self.history.columns.counters]
         grown = [difference(bounds, column) for column in columns]
         known = [each for each in grown if each is not None]
-        return Increase(math.fsum(known), bounds.seconds) if known else None
+        if not known:
+            return None
+        return Increase(math.fsum(each.value for each in known), bounds.last.time - min(each.since for each in known))
 
     def rate(self, quantity: str, window: float, end: float | None = None) -> float | None:
         """Tell the growth of a counter per second of real time.

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.continuity import Continuity
+from metrics.continuity import CLOCK_SECONDS, Continuity
 from metrics.histogram import Histogram
 from tests.metrics.seen import ok
 
@@ -50,6 +50,41 @@ def test_another_server_that_ran_already_brings_none_of_its_past() -> None:
     assert noticed == "replaced"
     assert counters[TOKENS] == 10.0
     assert continuity.carry(ok(61.0, {TOKENS: 9005.0}, {"start_time_seconds": 2000.0}))[0][TOKENS] == 15.0
+
+
+def test_a_clock_that_is_behind_makes_no_other_server_of_a_restart() -> None:
+    """A start that the server's clock puts shortly before our last answer is a restart all the same."""
+    wall = ok(0.0).wall
+    for skew in (0.0, -60.0, 1.0 - CLOCK_SECONDS):
+        continuity = Continuity()
+        continuity.carry(ok(0.0, {TOKENS: 10.0}, {"start_time_seconds": wall - 9000.0}))
+        counters, _, noticed = continuity.carry(ok(60.0, {TOKENS: 25.0}, {"start_time_seconds": wall + skew}))
+        assert (noticed, counters[TOKENS]) == ("restart", 35.0)
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {TOKENS: 10.0}, {"start_time_seconds": wall - 9000.0}))
+    counters, _, noticed = continuity.carry(ok(60.0, {TOKENS: 25.0}, {"start_time_seconds": wall - CLOCK_SECONDS - 1}))
+    assert (noticed, counters[TOKENS]) == ("replaced", 10.0)
+
+
+def test_a_series_that_comes_back_in_place_of_others_is_another_one() -> None:
+    """After two engines the one that is left takes the plain name: it need not be the one that had it before."""
+    zero, one = f'{TOKENS}{{engine="0"}}', f'{TOKENS}{{engine="1"}}'
+    for left in (50.0, 100.0, 9000.0):
+        continuity = Continuity()
+        continuity.carry(ok(0.0, {TOKENS: 100.0}))
+        continuity.carry(ok(1.0, {zero: 100.0, one: 5000.0}))
+        counters, _, noticed = continuity.carry(ok(2.0, {TOKENS: left}))
+        assert (noticed, counters[TOKENS]) == (None, 100.0)
+        assert continuity.carry(ok(3.0, {TOKENS: left + 5}))[0][TOKENS] == 105.0
+
+
+def test_a_series_that_a_page_lacked_goes_on_where_it_was() -> None:
+    """A line that could not be read once loses nothing of what was counted meanwhile."""
+    continuity = Continuity()
+    continuity.carry(ok(0.0, {TOKENS: 100.0, "preemptions": 1.0}))
+    continuity.carry(ok(1.0, {"preemptions": 1.0}))
+    counters, _, noticed = continuity.carry(ok(2.0, {TOKENS: 130.0, "preemptions": 1.0}))
+    assert (noticed, counters[TOKENS]) == (None, 130.0)
 
 
 def test_another_kind_of_server_on_the_port_brings_none_of_its_past() -> None:

@@ -44,6 +44,20 @@ def test_new_columns_are_unknown_in_the_rows_that_were_there() -> None:
     assert list(ring.cells(3, 1, 3)) == [6.0, 7.0, 8.0]
 
 
+def test_new_columns_are_zero_where_their_like_was_known() -> None:
+    """Also in a ring that has wrapped, a row gets its 0 by what the row itself knew."""
+    ring = Ring(3)
+    ring.widen(1)
+    for index, value in enumerate((1.0, 2.0, math.nan, 4.0)):
+        ring.append(float(index), [value])
+    ring.widen(2)
+    ring.zero(2, 2, beside=1)
+    rows = [list(ring.cells(row, 0, 4)) for row in range(3)]
+    assert rows[0] == [1.0, 2.0, 0.0, 0.0]
+    assert all(map(math.isnan, rows[1][1:]))
+    assert rows[2] == [3.0, 4.0, 0.0, 0.0]
+
+
 def test_a_full_ring_takes_no_more_memory() -> None:
     """Memory grows with the rows until the ring is full, and never after."""
     ring = Ring(100)
