@@ -36,6 +36,8 @@ FACTS_SECONDS = 60.0
 """Facts (model, version, limits) are asked for again after so long; after a restart at once."""
 _FACTS_DEADLINE = 1.0
 """All facts endpoints of a server together may hold up a poll by so much."""
+_ELSEWHERE = ("/v1/metrics", "/prometheus/metrics", PAGE)
+"""Asked for where the metrics page answers 404: NIM, TensorRT-LLM, Ollama. None of them has a side effect."""
 _COMMON = ("python_", "process_", "go_", "promhttp_")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -69,6 +71,8 @@ class ServerCollector:
         self._deadline = deadline
         self._fetch: Fetch | None = None
         self._parser = Parser()
+        self._found_at = ""
+        """Where below the root the page was found, if not where it was looked for first."""
         self._dialect: Dialect | None = None
         self._last: Reading | None = None
         """What the last poll read; None where it failed."""
@@ -106,12 +110,24 @@ class ServerCollector:
         return self._fetch
 
     async def _page(self, fetch: Fetch) -> Answer | Failure:
-        """Fetch what is polled: the metrics page, or of an Ollama, which has none, the list of loaded models."""
+        """Fetch what is polled: the metrics page, or what a server has that answers 404 there.
+
+        That is a page elsewhere (NIM, TensorRT-LLM), or of an Ollama, which has none, the list of loaded models.
+        """
+        if self._found_at:
+            answer = await fetch.get(self._target.root + self._found_at, self._found_at)
+            if isinstance(answer, Failure) or answer.status == 200:
+                return answer
         answer = await fetch.get(self._target.page, self._target.shown)
+        self._found_at = ""
         if isinstance(answer, Failure) or answer.status != 404:
             return answer
-        loaded = await fetch.get(self._target.root + PAGE, PAGE)
-        return answer if isinstance(loaded, Failure) or read_running(loaded.body) is None else loaded
+        for path in _ELSEWHERE:
+            other = await fetch.get(self._target.root + path, path)
+            if not isinstance(other, Failure) and other.status == 200:
+                self._found_at = path
+                return other
+        return answer
 
     def _understood(self, answer: Answer | Failure) -> tuple[Dialect, Reading] | Failure:
         """Read an answer in the words of the server that it comes from."""

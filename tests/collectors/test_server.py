@@ -18,6 +18,7 @@ from collectors.fetch import Fetch
 from collectors.server import ServerCollector, restarted
 from metrics.histogram import Histogram
 from metrics.sample import Sample, Source, State
+from tests.pages import text
 
 if TYPE_CHECKING:
     from tests.collectors.conftest import Web
@@ -420,3 +421,24 @@ def test_an_ollama_is_told_by_its_loaded_models(web: Web) -> None:
     assert sample.facts["offloaded_to_gpu"] == "25%"
     assert sample.gauges == {"max_model_len": 4096.0}
     assert "ttft_seconds" in {each.what for each in sample.missing}
+
+
+def test_a_page_elsewhere_is_found_and_remembered(web: Web) -> None:
+    """NIM has its page at `/v1/metrics`: it is found from the base URL, and then asked for at once."""
+    web.answer("/v1/metrics", text("nim").encode())
+    collector = ServerCollector(web.url, clock=Clock())
+
+    async def run() -> list[Sample]:
+        samples = [*await collector.collect(), *await collector.collect()]
+        await collector.close()
+        return samples
+
+    assert [sample.facts["engine"] for sample in asyncio.run(run())] == ["nim", "nim"]
+    assert [path for path in web.paths if path.endswith("metrics")] == ["/metrics", "/v1/metrics", "/v1/metrics"]
+
+
+def test_a_page_that_is_nowhere_is_told_of_where_it_was_looked_for(web: Web) -> None:
+    """A server that answers 404 everywhere is named with the URL that the user meant."""
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is State.DOWN
+    assert f"404 from {web.url}/metrics" in sample.reason
