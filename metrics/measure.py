@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from metrics.histogram import Histogram, quantile
+from metrics.lumps import PLAIN_SECONDS
 from metrics.quantity import QUANTITIES, Kind
 from metrics.series import series, split_series
 from metrics.snapshot import Measure
@@ -95,7 +96,11 @@ def _counter(source: SourceView, quantity: str, names: list[str], window: float)
         return None
     unit = QUANTITIES[quantity].unit
     whole = Measure(unit, rate=increase.rate, increase=increase.value, window_seconds=increase.seconds)
-    return _smoothed(source, names, window, whole) if source.is_lumpy(quantity) else whole
+    if not source.is_lumpy(quantity):
+        return whole
+    if increase.seconds >= PLAIN_SECONDS:
+        return replace(whole, note="the server counts this when a request ends")
+    return _smoothed(source, names, window, whole)
 
 
 def _smoothed(source: SourceView, names: list[str], window: float, plain: Measure) -> Measure:

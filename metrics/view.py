@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from metrics.histogram import Histogram, merge
-from metrics.lumps import pace
+from metrics.lumps import PLAIN_SECONDS, pace
 from metrics.sample import Sample, Source, State
 from metrics.series import split_series
 from metrics.span import Span, difference, find_span, histogram_difference, known_values
@@ -165,7 +165,7 @@ class SourceView:
 
         That of a counter which moves only when a request ends is taken between two moments at which it was right.
         """
-        if self.is_lumpy(quantity):
+        if self.is_lumpy(quantity) and window < PLAIN_SECONDS:
             steady = self.pace_of(self.parts(quantity), window, end)
             return None if steady is None else steady.rate
         increase = self.increase(quantity, window, end)

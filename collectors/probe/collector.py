@@ -6,17 +6,13 @@ Neither the screen nor a page that is being parsed may hold up a request that is
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import secrets
 import ssl
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from collectors.clean import clean
+from collectors.own_loop import OwnLoop
 from collectors.probe.prompt import REQUEST_TOKENS
 from collectors.probe.schedule import Heard, Plan
 from collectors.target import target
@@ -28,9 +24,6 @@ if TYPE_CHECKING:
     from collectors.clock import Clock
     from collectors.probe.prober import Prober
 
-_log = logging.getLogger(__name__)
-_CLOSING_SECONDS = 0.4
-"""Less than the poller gives a collector to close."""
 _HOUR = 3600.0
 
 
@@ -65,49 +58,25 @@ class ProbeCollector:
             self._trust = ssl.create_default_context()
             self._trust.load_verify_locations(ca_file)
         self._prober: Prober | None = None
-        self._stop: asyncio.Event | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: Future[None] = Future()
-        self._thread: threading.Thread | None = None
-        self._closing = False
-        self._fault = ""
+        self._own = OwnLoop(self.name, self._probe)
         self._began = 0.0
 
     async def collect(self) -> Sequence[Sample]:
         """Read what the probe has found so far: one Sample."""
-        if self._thread is None:
+        if not self._own.begun:
             self._began = self._clock.mono()
-            self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
-            self._thread.start()
+        self._own.start()
         return [self._sample(self._clock.mono(), self._prober)]
 
     async def close(self) -> None:
         """End the probe; a request under way is broken off."""
-        self._closing = True
-        if self._loop is None or self._stop is None:
-            return
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            self._loop.call_soon_threadsafe(self._stop.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(self._ended), _CLOSING_SECONDS)
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._probe())
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the next Sample says it
-            _log.exception("%s failed", self.name)
-            self._fault = clean(f"internal error: {type(error).__name__}: {error}")
-        finally:
-            self._ended.set_result(None)
+        await self._own.close()
 
     async def _probe(self) -> None:
         from collectors.probe.lag import Lag, keep_beat  # noqa: PLC0415 -- all of these after the first paint
         from collectors.probe.prober import Prober  # noqa: PLC0415
         from collectors.probe.stream import Client  # noqa: PLC0415 -- aiohttp takes 0.1 s
 
-        self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
-        if self._closing:
-            return
         lag = Lag()
         client = Client(self._headers, self._trust, self._clock)
         self._prober = Prober(
@@ -118,25 +87,17 @@ class ProbeCollector:
             clock=self._clock,
             nonce=lambda: secrets.token_hex(8),
         )
-        tasks = [
-            asyncio.create_task(keep_beat(lag, self._clock)),
-            asyncio.create_task(self._prober.run(client, lag)),
-            asyncio.create_task(self._stop.wait()),
-        ]
+        beat = asyncio.create_task(keep_beat(lag, self._clock))
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await self._prober.run(client, lag)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            beat.cancel()
             await client.close()
 
     def _sample(self, now: float, prober: Prober | None) -> Sample:
         sample = Sample(self.name, self.kind, self._clock.wall(), now)
-        if self._fault:
-            return replace(sample, state=State.DOWN, reason=self._fault)
+        if self._own.fault:
+            return replace(sample, state=State.DOWN, reason=self._own.fault)
         if prober is None:  # its thread still imports
             return sample
         tally = prober.tally

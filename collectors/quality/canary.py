@@ -5,15 +5,10 @@ An answer takes longer than a poll may.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import ssl
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from collectors.clean import clean
+from collectors.own_loop import OwnLoop
 from collectors.quality.chat import Chat
 from collectors.quality.examiner import Examiner
 from collectors.target import target
@@ -25,9 +20,6 @@ if TYPE_CHECKING:
     from collectors.clock import Clock
     from collectors.quality.examiner import Plan
 
-_log = logging.getLogger(__name__)
-_CLOSING_SECONDS = 0.4
-"""Less than the poller gives a collector to close."""
 DEADLINE = 60.0
 """Seconds that one answer may take."""
 _MAX_ANSWER = 2**20
@@ -61,21 +53,14 @@ class Canary:
         self._trust = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
         self._deadline = deadline
         self._examiner: Examiner | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._ended: Future[None] = Future()
-        self._thread: threading.Thread | None = None
-        self._closing = False
-        self._fault = ""
+        self._own = OwnLoop(self.name, self._ask)
 
     async def collect(self) -> Sequence[Sample]:
         """Read what was found since the last time: one Sample."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
-            self._thread.start()
+        self._own.start()
         examiner, wall, mono = self._examiner, self._clock.wall(), self._clock.mono()
-        if self._fault:
-            return [Sample(self.name, self.kind, wall, mono, state=State.DOWN, reason=self._fault)]
+        if self._own.fault:
+            return [Sample(self.name, self.kind, wall, mono, state=State.DOWN, reason=self._own.fault)]
         if examiner is None:  # its thread still imports
             return [Sample(self.name, self.kind, wall, mono)]
         return [
@@ -93,38 +78,14 @@ class Canary:
 
     async def close(self) -> None:
         """Stop asking; a request under way is broken off."""
-        self._closing = True
-        if self._loop is None or self._stop is None:
-            return
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            self._loop.call_soon_threadsafe(self._stop.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(self._ended), _CLOSING_SECONDS)
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._ask())
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the next Sample says it
-            _log.exception("%s failed", self.name)
-            self._fault = clean(f"internal error: {type(error).__name__}: {error}")
-        finally:
-            self._ended.set_result(None)
+        await self._own.close()
 
     async def _ask(self) -> None:
         from collectors.fetch import Fetch  # noqa: PLC0415 -- aiohttp takes 0.1 s that the first paint need not wait
 
-        self._stop, self._loop = asyncio.Event(), asyncio.get_running_loop()
-        if self._closing:
-            return
         fetch = Fetch(self._headers, trust=self._trust, deadline=self._deadline, max_body=_MAX_ANSWER)
         self._examiner = Examiner(self._plan, Chat(self._target.root, self._target.source, fetch), self._clock)
-        tasks = [asyncio.create_task(self._examiner.run()), asyncio.create_task(self._stop.wait())]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await self._examiner.run()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await fetch.close()

@@ -129,10 +129,10 @@ def test_it_ends_while_a_request_is_under_way() -> None:
             collector = ProbeCollector(served.url, Plan(interval=0.3), clock=Clock())
             await until(collector, lambda _sample: asked.is_set())
             await collector.close()
-            thread = collector._thread
-            assert thread is not None
-            thread.join(10)
-            assert not thread.is_alive()
+            mine = [each for each in threading.enumerate() if each.name == collector.name]
+            for thread in mine:
+                thread.join(10)
+                assert not thread.is_alive()
 
     asyncio.run(probe())
 
