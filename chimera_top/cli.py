@@ -25,7 +25,7 @@ COMMANDS = {
 
 _EPILOG = """\
 TARGET is the base URL of a server (http://host:8000), the URL of its metrics page, or a recording.
-Without TARGET: http://127.0.0.1:8000.
+Without TARGET: the servers found on this host, else http://127.0.0.1:8000.
 
 commands:
 {commands}

@@ -48,9 +48,12 @@ class Pace:
 
 
 def _round(seconds: float) -> float:
-    """Write a measured interval as somebody would have set it, where it is near to that: 9.98 s as 10 s."""
+    """Write a measured interval as somebody would have set it, where it is near to that: 9.98 s as 10 s.
+
+    Near is half the tolerance, so that what was set stays within the tolerance of what is written.
+    """
     rounded = float(f"{seconds:.1g}")
-    return rounded if abs(rounded - seconds) <= _TOLERANCE * seconds else float(f"{seconds:.2g}")
+    return rounded if abs(rounded - seconds) <= _TOLERANCE / 2 * seconds else float(f"{seconds:.2g}")
 
 
 class Passage:

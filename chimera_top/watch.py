@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chimera_top.config import length_of_time
 from chimera_top.exit import UsageError
 from chimera_top.judge import judge
+from chimera_top.locate import located
 from chimera_top.quality import examined
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
@@ -33,6 +34,7 @@ def watch(settings: Settings, for_text: str) -> Snapshot:
     """Poll for so long and assess what was seen; interrupted, it speaks of what it saw until then."""
     seconds = length_of_time("--for", for_text, 1.0, 7 * 86_400.0)
     interval = dividing(settings.interval_seconds, seconds)
+    settings, note = located(settings)
     clock = Clock()
     targets = servers(settings, clock)
     session = Session(
@@ -43,6 +45,8 @@ def watch(settings: Settings, for_text: str) -> Snapshot:
         recorder=Recorder(Path(settings.record)) if settings.record else None,
         ends_after=seconds,
     )
+    if note:
+        sys.stderr.write(f"chimera-top: {note}\n")
     if sys.stderr.isatty():
         names = ", ".join(target.name for target in targets)
         sys.stderr.write(f"chimera-top: watching {names} for {for_text}; Ctrl-C ends it early\n")

@@ -73,7 +73,7 @@ _FOREIGN = frozenset(
     | {2379, 2380, 3306, 3389, 5355, 5432, 5672, 5900, 6379, 6443, 6817, 6818, 9042, 9092, 9100, 9200, 9300, 10250}
     | {11211, 15672, 26379, 27017}
 )
-"""Ports that belong to something else: shells, mail, printers, databases, queues, clusters. 9100 prints what it gets."""
+"""Ports of something else: shells, mail, databases, queues, clusters; and printers, for 9100 prints what it gets."""
 
 
 class Found(Struct, frozen=True):
@@ -149,20 +149,21 @@ def likelihood(listener: Listener) -> int | None:
 
 
 def candidates(listeners: Iterable[Listener], own: int | None = None) -> list[Listener]:
-    """List what is worth a request, the likeliest first and each server once; nothing of process `own`."""
+    """List what is worth a request, MOST at most, the likeliest first, each server once; nothing of process `own`."""
     ranked = [
         (rank, each)
         for each in merged(each for each in listeners if own is None or each.pid != own)
         if (rank := likelihood(each)) is not None
     ]
-    return [each for _, each in sorted(ranked, key=lambda pair: (pair[0], pair[1].port, pair[1].address))]
+    ranked.sort(key=lambda pair: (pair[0], pair[1].port, pair[1].address))
+    return [each for _, each in ranked[:MOST]]
 
 
 def merged(listeners: Iterable[Listener]) -> list[Listener]:
     """Bring together the addresses on which one process listens on one port, so that no server is counted twice.
 
     The address from which the host itself is reached best is kept: loopback or all of IPv4, then of IPv6, then others.
-    Where the owners may not be seen, all of loopback is taken for one process and every other address for another.
+    On loopback two processes of one name count as one: Docker publishes a port by one proxy for IPv4 and one for IPv6.
     """
     kept: list[Listener] = []
     for _, group in groupby(sorted(listeners, key=lambda each: each.port), key=lambda each: each.port):
@@ -173,8 +174,8 @@ def merged(listeners: Iterable[Listener]) -> list[Listener]:
             same: set[int | str] = {host}
             if each.pid is not None:
                 same.add(each.pid)
-            elif place < 2:
-                same.add("loopback of an unseen process")
+            if place < 2:
+                same.add(f"loopback {each.name}")
             if not seen & same:
                 kept.append(each)
             seen |= same
@@ -199,8 +200,7 @@ def url_of(listener: Listener) -> str:
 
 async def discover(listeners: Sequence[Listener], own: int | None = None) -> list[Found]:
     """Ask what is worth asking, all at once, and list the inference servers, the likeliest first. Raises nothing."""
-    asked = candidates(listeners, own)[:MOST]
-    found = await asyncio.gather(*map(_ask, asked))
+    found = await asyncio.gather(*map(_ask, candidates(listeners, own)))
     return [each for each in found if each is not None]
 
 
@@ -231,7 +231,7 @@ def judged(listener: Listener, answer: Answer | None) -> Found | None:
         return Found(url, named, listener.pid, "present, unauthorised")
     if not declared(listener):
         return None
-    said = f"did not answer in {DEADLINE:g} s" if answer is None else f"{answer.status} from its metrics page"
+    said = "no answer of use" if answer is None else f"{answer.status} from its metrics page"
     return Found(url, named, listener.pid, f"its process and its port; {said}")
 
 

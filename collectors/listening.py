@@ -40,7 +40,11 @@ def listening(proc: Path = Path("/proc")) -> list[Listener]:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError, RuntimeError):  # macOS forbids it; a sandbox may hide what it reads
         return _without_owners(proc)
-    found = {(each.laddr.ip, each.laddr.port, each.pid) for each in connections if each.status == psutil.CONN_LISTEN}
+    found = {
+        (each.laddr.ip, each.laddr.port, each.pid)
+        for each in connections
+        if each.laddr and each.status == psutil.CONN_LISTEN
+    }
     owners = {pid: _owner(pid) for _, _, pid in found if pid is not None}
     return [
         Listener(address, port, pid, *(owners[pid] if pid is not None else ("", ())))
@@ -51,7 +55,8 @@ def listening(proc: Path = Path("/proc")) -> list[Listener]:
 def _owner(pid: int) -> tuple[str, tuple[str, ...]]:
     import psutil  # noqa: PLC0415
 
-    name, cmdline = "", ()
+    name = ""
+    cmdline: tuple[str, ...] = ()
     with contextlib.suppress(psutil.Error, OSError):  # it ended meanwhile, or is another user's
         process = psutil.Process(pid)
         name = process.name()

@@ -47,22 +47,30 @@ def watch_live(settings: Settings) -> int:
     quality_plan(settings)
     imported_quality(settings)
     recorder = Recorder(Path(settings.record)) if settings.record else None
+    notes: list[str] = []
 
     def make(publish: Publish) -> Session:
-        from chimera_top.session import Session  # noqa: PLC0415 after the first paint
+        from chimera_top.locate import located  # noqa: PLC0415 after the first paint
+        from chimera_top.session import Session  # noqa: PLC0415
         from collectors.clock import Clock  # noqa: PLC0415
 
+        there, note = located(settings)
+        if note:
+            notes.append(note)
         clock = Clock()
         return Session(
-            [*examined(settings, probed(settings, servers(settings, clock), clock), clock), *machine(settings, clock)],
-            judge(settings, "live", names),
+            [*examined(there, probed(there, servers(there, clock), clock), clock), *machine(there, clock)],
+            judge(there, "live", target_names(there)),
             interval=settings.interval_seconds,
             clock=clock,
             publish=publish,
             recorder=recorder,
         )
 
-    code = show(settings, make, waiting_for=", ".join(names))
+    waiting_for = ", ".join(names) if settings.targets else "the servers of this host"
+    code = show(settings, make, waiting_for=waiting_for)
+    for note in notes:  # not before: the screen was there
+        sys.stderr.write(f"chimera-top: {note}\n")
     if recorder is not None and recorder.trouble:
         sys.stderr.write(f"chimera-top: {recorder.trouble}\n")
     return code

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chimera_top.config import length_of_time, prepare
 from chimera_top.exit import Exit
 from chimera_top.judge import judge
+from chimera_top.locate import located
 from chimera_top.quality import examined
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def run(flags: argparse.Namespace) -> int:
     """Record until the time is up or it is interrupted, which is the ordinary way to end it."""
-    settings = prepare(flags)
+    settings, note = located(prepare(flags))
     clock = Clock()
     targets = servers(settings, clock)
     recorder = Recorder(Path(flags.output))
@@ -36,6 +37,8 @@ def run(flags: argparse.Namespace) -> int:
         ends_after=length_of_time("--for", flags.for_, 1.0, 7 * 86_400.0) if flags.for_ else None,
     )
     recorder.on_trouble = session.ended.set
+    if note:
+        sys.stderr.write(f"chimera-top: {note}\n")
     ending = f"for {flags.for_}" if flags.for_ else "until Ctrl-C"
     sys.stderr.write(f"chimera-top: recording {', '.join(t.name for t in targets)} to {flags.output} {ending}\n")
     if recorder.found:
