@@ -176,12 +176,19 @@ def test_the_json_of_a_recording_is_what_the_client_measured(
     assert snapshot["mode"] == "replay"
 
 
-def test_check_says_the_worst_as_its_exit_code(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A real overload is critical: exit 2, and a line that names it."""
-    assert run(["check", "--replay", str(recording)]) == 2
+@pytest.mark.parametrize(
+    ("phase", "code", "word"), [("idle", 0, "OK"), ("load", 1, "WARNING"), ("overload", 2, "CRITICAL")]
+)
+def test_check_says_the_worst_as_its_exit_code(
+    phase: str, code: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real vLLM that idles is well, one on a slow CPU misses an objective, one with 54 in its queue is critical."""
+    path = tmp_path / "phase.rec"
+    path.write_bytes(b"".join(map(Packer().pack, load("vllm").phase(phase).samples)))
+    assert run(["check", "--replay", str(path)]) == code
     out = capsys.readouterr().out
-    assert out.startswith("CHIMERA CRITICAL")
-    assert "model_overloading" in out
+    assert out.startswith(f"CHIMERA {word}")
+    assert ("model_overloading" in out) == (phase == "overload")
 
 
 def test_a_report_is_written_whole_or_not_at_all(recording: Path, tmp_path: Path) -> None:
