@@ -106,7 +106,7 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
         alarm = alarms(snapshot, target.id).get(quantity, "series1")
         heads = [
             Head("p50", _quantile(measure.p50, scale, estimate=True), "series3", 6, 1),
-            Head("p95", _quantile(measure.p95, scale), alarm, 8, 0),
+            Head("p95", _quantile(measure.p95, scale), alarm, 9, 0),
             Head("p99", _quantile(measure.p99, scale), "series2", 8, 2),
         ]
     title = f"{title} {unit}"
