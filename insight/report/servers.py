@@ -9,6 +9,7 @@ from insight.report.words import (
     engine_name,
     known,
     measure_cells,
+    opening,
     quantile_cell,
     quantity_name,
     sentence,
@@ -113,7 +114,7 @@ def server(snapshot: Snapshot, target: Target) -> list[Block]:
     if target.state is not State.OK:
         blocks.append(Paragraph(sentence(state_text(target.state, target.reason)), strong=True))
     if target.quantities:
-        blocks += [*_levels(target), _rates(target), _distributions(target)]
+        blocks += [*_levels(target), _rates(target), *_notes(target), _distributions(target)]
     if probe := target.facts.get("probe"):
         blocks.append(
             Paragraph(sentence(f"The probe sends requests of its own, which the server counts as well: {probe}"))
@@ -138,6 +139,12 @@ def _levels(target: Target) -> list[Block]:
 
 def _rates(target: Target) -> Table:
     return Table(columns("rate", "per second", "in the window", "window"), _rows(target, RATES, _rate_cells))
+
+
+def _notes(target: Target) -> list[Block]:
+    """Say what has to be known of how a counter moves to read its rate."""
+    noted = [(name, target.quantities[name].note) for name in RATES if name in target.quantities]
+    return [Paragraph(opening(f"{quantity_name(name)}: {note}")) for name, note in noted if note]
 
 
 def _distributions(target: Target) -> Table:

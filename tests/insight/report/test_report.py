@@ -235,3 +235,13 @@ def test_text_and_markdown_say_the_same() -> None:
         plain, source = (render(make(), each).decode() for each in ("text", "md"))
         assert set(NUMBER.findall(plain)) == set(NUMBER.findall(source))
         assert outline(make()) == outline(make())
+
+
+def test_a_counter_that_moves_in_lumps_says_so() -> None:
+    """What has to be known to read a rate stands below the table of rates."""
+    one = canned.healthy().targets[0]
+    why = "the server counts this when a request ends"
+    quantities = {**one.quantities, "output_tokens_total": replace(one.quantities["output_tokens_total"], note=why)}
+    snapshot = replace(canned.healthy(), targets=(replace(one, quantities=quantities),))
+    assert f"Output tokens: {why}." in " ".join(render(snapshot, "text").decode().split())
+    assert why not in render(canned.healthy(), "text").decode()
