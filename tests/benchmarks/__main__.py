@@ -10,7 +10,7 @@ import importlib
 import platform
 import sys
 
-NAMES = ("parse_page", "memory", "assess", "draw", "screen", "simulate_speed")
+NAMES = ("parse_page", "memory", "assess", "draw", "screen", "targets", "simulate_speed")
 
 
 def main() -> None:
