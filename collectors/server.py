@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from collectors.engines.trtllm import TRTLLM
 from collectors.engines.trtllm_json import read_steps
 from collectors.exposition import Page, Parser
 from collectors.target import target
+from collectors.trust import trust
 from metrics.sample import Missing, Sample, Source, State
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ServerCollector:
         self.interval = interval
         self._clock = clock
         self._headers = {**self._target.headers, **_checked(headers or {})}
-        self._trust = _trust(ca_file)
+        self._trust = trust(ca_file)
         self._deadline = deadline
         self._fetch: Fetch | None = None
         self._parser = Parser()
@@ -245,14 +245,3 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
         if not value.isprintable() or not value.isascii():
             raise ValueError(f"unusable header {name}: its value holds a line break or a character that is not ASCII")
     return {name.title(): value for name, value in headers.items()}
-
-
-def _trust(ca_file: str | None) -> ssl.SSLContext | None:
-    if ca_file is None:
-        return None
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(ca_file)
-    except OSError as error:  # ssl.SSLError is one: not a certificate
-        raise ValueError(f"unusable CA file {ca_file}: {error.strerror or 'it holds no certificate'}") from None
-    return context

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from collectors.own_loop import OwnLoop
 from collectors.probe.prompt import REQUEST_TOKENS
 from collectors.probe.schedule import Heard, Plan
 from collectors.target import target
+from collectors.trust import trust
 from metrics.sample import Missing, Sample, Source, State
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ProbeCollector:
     """Probes one server: its base URL or its metrics page, the headers that go with every request to it.
 
     `heard` is what its own metrics say; `collectors.probe.overhear` feeds it. The thread begins with the first poll.
-    Raises ValueError, in one line, where the URL is unusable, and OSError where the CA file is.
+    Raises ValueError, in one line, where the URL or the CA file is unusable.
     """
 
     kind = Source.PROBE
@@ -53,10 +53,7 @@ class ProbeCollector:
         self._plan = plan
         self._clock = clock
         self._headers = {**self._target.headers, **{name.title(): value for name, value in (headers or {}).items()}}
-        self._trust: ssl.SSLContext | None = None
-        if ca_file is not None:  # besides the authorities of the system, as for the server's metrics
-            self._trust = ssl.create_default_context()
-            self._trust.load_verify_locations(ca_file)
+        self._trust = trust(ca_file)
         self._prober: Prober | None = None
         self._own = OwnLoop(self.name, self._probe)
         self._began = 0.0

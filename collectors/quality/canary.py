@@ -5,13 +5,13 @@ An answer takes longer than a poll may.
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
 from collectors.own_loop import OwnLoop
 from collectors.quality.chat import Chat
 from collectors.quality.examiner import Examiner
 from collectors.target import target
+from collectors.trust import trust
 from metrics.sample import Sample, Source, State
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ _MAX_ANSWER = 2**20
 class Canary:
     """Asks one server: its base URL or its metrics page, the headers that go with every request to it.
 
-    The thread begins with the first poll. Raises ValueError, in one line, where the URL is unusable, and OSError where
-    the CA file is.
+    The thread begins with the first poll. Raises ValueError, in one line, where the URL or the CA file is unusable.
     """
 
     kind = Source.QUALITY
@@ -50,7 +49,7 @@ class Canary:
         self._plan = plan
         self._clock = clock
         self._headers = {**self._target.headers, **{name.title(): value for name, value in (headers or {}).items()}}
-        self._trust = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        self._trust = trust(ca_file)
         self._deadline = deadline
         self._examiner: Examiner | None = None
         self._own = OwnLoop(self.name, self._ask)
