@@ -233,9 +233,17 @@ class Effect(Struct, frozen=True, eq=False):
     hi: float | None
     unit: str
     basis: str
-    """`measured`, `model`, `bound`."""
+    """`measured`, `model`, `bound`; `unknown` where it cannot be told, and then there is no number."""
     grade: Grade
     assumptions: tuple[str, ...] = ()
+    n: float | None = None
+    """Windows, requests or samples that it rests on."""
+    window_seconds: float | None = None
+    """Time over which those were seen."""
+    needs: str = ""
+    """What would have to be measured, where the basis is `unknown`."""
+    valid_if: tuple[str, ...] = ()
+    """What has to stay as it is for this to hold, and what would disprove it."""
 
 
 class Recommendation(Struct, frozen=True, eq=False):
