@@ -246,6 +246,17 @@ class Effect(Struct, frozen=True, eq=False):
     """What has to stay as it is for this to hold, and what would disprove it."""
 
 
+class Change(Struct, frozen=True, eq=False):
+    """One setting of the server, in the words of its command line."""
+
+    flag: str
+    now: str | None
+    """The value in force; None where the server does not tell."""
+    proposed: str
+    restart: bool
+    """It takes a restart of the server."""
+
+
 class Recommendation(Struct, frozen=True, eq=False):
     """What to do about a risk, on this server, with its flags."""
 
@@ -258,6 +269,53 @@ class Recommendation(Struct, frozen=True, eq=False):
     risks: tuple[str, ...] = ()
     """Ids of the risks that it answers."""
     target: str | None = None
+    changes: tuple[Change, ...] = ()
+    cost: str = ""
+    """What it takes: hardware, memory, another latency; empty where nothing but the doing."""
+    harm: str = ""
+    """What may get worse by it."""
+    disproved_by: str = ""
+    """What would show, after it is done, that it was wrong."""
+
+
+class Withheld(Struct, frozen=True, eq=False):
+    """Advice that would usually be given and is not, and why."""
+
+    id: str
+    title: str
+    why: str
+    target: str | None = None
+
+
+class Onset(Struct, frozen=True, eq=False):
+    """When a quantity first left what it had been, of those that changed around a fault."""
+
+    quantity: str
+    at: str
+    """RFC 3339."""
+    wall: float
+    before: float
+    after: float
+    unit: str
+    target: str
+    """Id of the target or `gpu:<uuid>` that it is about."""
+    within_seconds: float
+    """The change began at most so long before `at`: the step of the track, or how far back its points look."""
+
+
+class LoadLevel(Struct, frozen=True, eq=False):
+    """What a server did at one level of load, as far as the data tells levels apart."""
+
+    target: str
+    name: str
+    """`normal`, `heavy`; `even` where the load was but one."""
+    why: str
+    """What told them apart, or why nothing could."""
+    seconds: float
+    """Time at this level within the window."""
+    in_flight: float | None
+    """Requests in the server, on average."""
+    quantities: dict[str, Measure] = field(default_factory=dict)
 
 
 class NotVisible(Struct, frozen=True, eq=False):
@@ -351,6 +409,10 @@ class Snapshot(Struct, frozen=True, eq=False):
     """`generated_at` as seconds since the epoch."""
     asked_window_seconds: float
     """The window that was asked for."""
+    withheld: tuple[Withheld, ...] = ()
+    onsets: tuple[Onset, ...] = ()
+    """What changed first, oldest first; empty where nothing fires."""
+    levels: tuple[LoadLevel, ...] = ()
     monitor: dict[str, float] = field(default_factory=dict)
     """What this program itself missed: `polls_missed`, `polls_overrun`. In a replay also where it is: `replay_position`
     and `replay_seconds` from its first Sample, and `replay_ended`, 1 once there is no more."""
