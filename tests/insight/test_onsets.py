@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from insight.onsets import onsets
+from metrics import units
+from metrics.sample import State
+from metrics.snapshot import Risk, RiskState, Severity, Target, Track
+
+WALL = 1_800_000_000.0
+STEP = 2.0
+
+
+def target(**values: list[float | None]) -> Target:
+    """A server with these tracks; the last point of each is at WALL."""
+    quantities = {"kv_cache_usage": "ratio", "requests_waiting": "1", "ttft_p95": "s"}
+    tracks = {name: Track(quantities[name], WALL, STEP, tuple(each)) for name, each in values.items()}
+    return Target(
+        id="http://a",
+        url="http://a",
+        engine="vllm",
+        engine_version=None,
+        model=None,
+        state=State.OK,
+        reason="",
+        age_seconds=0.0,
+        uptime_seconds=None,
+        window_seconds=300.0,
+        poll_seconds=0.01,
+        simulated=False,
+        quantities={},
+        tracks=tracks,
+        quantile_seconds=30.0,
+    )
+
+
+def risk(seconds_ago: float, severity: Severity = Severity.CRITICAL, state: RiskState = RiskState.FIRING) -> Risk:
+    return Risk(
+        id="ttft_slo",
+        title="TTFT objective missed",
+        state=state,
+        severity=severity,
+        likelihood="",
+        impact="",
+        description="",
+        mitigation="",
+        since=units.rfc3339(WALL - seconds_ago),
+        target="http://a",
+    )
+
+
+def stepped(before: float, after: float, changed_ago: float, noise: float, seed: int) -> list[float | None]:
+    """150 points with noise that go from one value to another at a point so many seconds before the end."""
+    random = Random(seed)
+    late = round(changed_ago / STEP)
+    return [max(0.0, (after if i >= 150 - late else before) + random.gauss(0, noise)) for i in range(150)]
+
+
+def test_what_changed_is_listed_in_the_order_in_which_it_changed() -> None:
+    """The cache filled before the queue grew, and the queue before TTFT rose."""
+    found = onsets(
+        [
+            target(
+                ttft_p95=stepped(0.3, 8.0, 40, 0.02, 1),
+                requests_waiting=stepped(0.0, 30.0, 60, 0.4, 2),
+                kv_cache_usage=stepped(0.5, 0.98, 80, 0.01, 3),
+            )
+        ],
+        [],
+        [risk(30)],
+    )
+    assert [each.quantity for each in found] == ["kv_cache_usage", "requests_waiting", "ttft_p95"]
+    assert [WALL - each.wall for each in found] == pytest.approx([78, 58, 38], abs=2)
+    assert found[0].before == pytest.approx(0.5, abs=0.02)
+    assert found[0].after == pytest.approx(0.98, abs=0.02)
+    assert found[0].within_seconds == STEP
+    assert found[2].within_seconds == 30.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_is_no_change(seed: int) -> None:
+    """A series that only scatters has no onset, whatever fires."""
+    assert not onsets([target(ttft_p95=stepped(0.5, 0.5, 40, 0.1, seed))], [], [risk(30)])
+
+
+def test_a_single_point_outside_is_no_change() -> None:
+    """One slow request makes one high point."""
+    values = stepped(0.5, 0.5, 40, 0.01, 1)
+    values[120] = 9.0
+    assert not onsets([target(ttft_p95=values)], [], [risk(30)])
+
+
+@pytest.mark.parametrize(
+    "quiet", [risk(30, Severity.INFO), risk(30, state=RiskState.RESOLVING), risk(30, state=RiskState.PENDING)]
+)
+def test_nothing_changed_first_where_nothing_fires(quiet: Risk) -> None:
+    """A note, and what is over or not yet sure, is no fault that something could have led to."""
+    assert not onsets([target(kv_cache_usage=stepped(0.5, 0.98, 80, 0.01, 3))], [], [quiet])
+
+
+def test_what_was_not_seen_before_the_fault_has_no_onset() -> None:
+    """Four points before the fault do not say what is usual; gaps are no points."""
+    values = [None] * 131 + [0.5, 0.5, 0.5, 0.5] + [0.98] * 15
+    assert not onsets([target(kv_cache_usage=values)], [], [risk(29)])
