@@ -58,6 +58,7 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("prompt_tokens_total", counter, "tokens", "prompt tokens of all requests, cached ones included"),
         ("prompt_tokens_cached", counter, "tokens", "prompt tokens taken from a prefix cache"),
         ("prompt_tokens_computed", counter, "tokens", "prompt tokens that the engine really worked on"),
+        ("prompt_tokens_prefilled", counter, "tokens", "prompt tokens worked on, counted when their request ends"),
         ("prompt_tokens_recomputed", counter, "tokens", "prompt tokens worked on again after a preemption"),
         ("output_tokens_total", counter, "tokens", "tokens generated"),
         ("preemptions", counter, "1", "running requests pushed back to the queue for want of KV cache"),

@@ -144,6 +144,12 @@ VLLM = Dialect(
             consequence="prefill work cannot be told apart from cached tokens",
         ),
         Rule(
+            quantity="prompt_tokens_prefilled",
+            # Its requests are those of `prefill_seconds`: the two give what a token of prefill costs.
+            names=("vllm:request_prefill_kv_computed_tokens_sum",),
+            optional=True,
+        ),
+        Rule(
             quantity="prompt_tokens_recomputed",
             names=("vllm:prompt_tokens_recomputed_total",),  # 0.16 to 0.19
             optional=True,

@@ -93,7 +93,6 @@ UNREAD = tuple(
         "request_max_num_generation_tokens",
         "request_num_preemptions",
         "request_params_",
-        "request_prefill_kv_computed_tokens",
         "rl_weight_update_",
         "simple_kv_offload_",
         "sleep_mode_",
