@@ -149,7 +149,7 @@ def _probe(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--probe-force", action="store_true", default=None, help="go on while requests wait in the server for over 30 s"
     )
-    group.add_argument("--price", metavar="X", type=float, help="dollars for a million tokens, to say what probes cost")
+    group.add_argument("--price", metavar="X", type=float, help="dollars for a million tokens, to say what this costs")
 
 
 def _quality(parser: argparse.ArgumentParser) -> None:
@@ -162,6 +162,14 @@ def _quality(parser: argparse.ArgumentParser) -> None:
         "FILE.json: show these results of lm-eval or Inspect",
     )
     group.add_argument("--quality-budget", metavar="N", type=int, help="tokens an hour, prompts included (60000)")
+    group.add_argument(
+        "--embeddings",
+        metavar="URL",
+        help="another server, whose /v1/embeddings tell whether answers keep to the point",
+    )
+    group.add_argument(
+        "--embeddings-token-env", metavar="NAME", help="environment variable that holds the token of that server alone"
+    )
 
 
 def _config(parser: argparse.ArgumentParser) -> None:

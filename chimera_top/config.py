@@ -52,6 +52,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`builtin` or a file of questions, and result files of other programs (`*.json`)."""
     quality_budget: int = 60_000
     """Tokens that the questions to one server may cost in any hour."""
+    embeddings: str | None = None
+    """Base URL of another server, whose embeddings tell whether answers keep to their question."""
+    embeddings_token_env: str | None = None
+    """Name of the environment variable that holds the bearer token of that server alone."""
+    embeddings_model: str | None = None
+    """The model that embeds; the first that the server names where none is given."""
     ascii: bool = False
     mouse: bool = False
     record: str | None = None
