@@ -53,6 +53,7 @@ def test_counters_are_those_of_the_page() -> None:
         "prompt_tokens_total": 56746.0,
         "prompt_tokens_cached": 128.0,
         "prompt_tokens_computed": 56618.0,
+        "prompt_tokens_prefilled": 49912.0,
         "output_tokens_total": 7171.0,
         "preemptions": 3.0,
         "engine_steps": 1084.0,
