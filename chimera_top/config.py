@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from chimera_top.access import Access, check_tables, read_tables
 from chimera_top.duration import seconds
 from chimera_top.exit import FailureError, UsageError
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "CHIMERA_TOP_"
+_FILE_ONLY = {"target"}
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What can be set. The keys of the configuration file are the names of these fields."""
 
     targets: tuple[str, ...] = ()
+    target: tuple[Access, ...] = ()
+    """What holds for one server alone; in the file only. Unless others are named, these are watched as well."""
     interval: str = "1s"
     """From poll to poll."""
     window: str = "5min"
@@ -99,7 +103,10 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         values.update(_from_file(path, must_exist=bool(named)))
     values.update(_from_environment(environ))
     values.update({name: flags[name] for name in Settings.__struct_fields__ if flags.get(name) not in (None, [])})
-    return _convert(values, "the settings")
+    settings = _convert(values, "the settings")
+    if "targets" in flags and not flags.get("replay"):  # a demo needs no token
+        check_tables(settings.target, settings.targets, environ, str(path))
+    return settings
 
 
 def prepare(flags: argparse.Namespace) -> Settings:
@@ -137,7 +144,11 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         values = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
+    tables = read_tables(values.pop("target", []), str(path))
     _convert(values, str(path))
+    if tables:
+        values["target"] = tables
+        values["targets"] = (*values.get("targets", ()), *(each.url for each in tables))
     return values
 
 
@@ -147,8 +158,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not name.startswith(PREFIX) or name == f"{PREFIX}CONFIG":
             continue
         key = name.removeprefix(PREFIX).lower()
-        if key not in Settings.__struct_fields__:
-            known = ", ".join(PREFIX + field.upper() for field in Settings.__struct_fields__)
+        fields = [field for field in Settings.__struct_fields__ if field not in _FILE_ONLY]
+        if key not in fields:
+            known = ", ".join(PREFIX + field.upper() for field in fields)
             raise UsageError(f"unknown environment variable {name}: known are {known}")
         values[key] = tuple(text.split()) if key in {"targets", "headers", "quality"} else text
     try:

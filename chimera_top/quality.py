@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chimera_top.exit import UsageError
-from chimera_top.sources import DEFAULT_TARGET, secret_headers
+from chimera_top.sources import DEFAULT_TARGET, access
 from collectors.target import target
 from metrics.sample import Source
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chimera_top.config import Settings
     from collectors.clock import Clock
     from collectors.collector import Collector
+    from collectors.quality.embedder import Endpoint
     from collectors.quality.examiner import Plan
     from metrics.snapshot import Measure
 
@@ -34,7 +35,6 @@ def examined(settings: Settings, collectors: Sequence[Collector], clock: Clock) 
     from collectors.probe.schedule import Heard  # noqa: PLC0415
     from collectors.quality.canary import Canary  # noqa: PLC0415
 
-    headers = secret_headers(settings, os.environ)
     urls = {target(each).source: each for each in settings.targets or (DEFAULT_TARGET,)}
     found: list[Collector] = []
     for each in collectors:
@@ -43,7 +43,8 @@ def examined(settings: Settings, collectors: Sequence[Collector], clock: Clock) 
             continue
         heard = Heard()
         quiet = replace(plan, waiting=lambda heard=heard: heard.waiting)
-        canary = Canary(urls[each.name], quiet, clock=clock, headers=headers, ca_file=settings.ca_cert)
+        headers, ca_file = access(settings, each.name, os.environ)
+        canary = Canary(urls[each.name], quiet, clock=clock, headers=headers, ca_file=ca_file)
         found += [Overheard(each, heard), canary]
     return found
 
@@ -59,14 +60,42 @@ def quality_plan(settings: Settings) -> Plan | None:
         raise UsageError(
             f"quality_budget: {settings.quality_budget} tokens an hour do not pay for a question: at least 1000"
         )
+    if settings.price is not None and not 0 <= settings.price < float("inf"):
+        raise UsageError(f"price: {settings.price} is no price: write dollars for a million tokens, as 0.6")
+    embeddings(settings)
     from collectors.quality.examiner import Plan  # noqa: PLC0415
     from collectors.quality.items import load  # noqa: PLC0415
     from insight.quality.grading import grade  # noqa: PLC0415
+    from insight.quality.holdout import held_out  # noqa: PLC0415
 
     try:
-        return Plan(load(files[0]), grade, float(settings.quality_budget))
+        return Plan(load(files[0]), grade, float(settings.quality_budget), held_out=held_out, price=settings.price)
     except ValueError as error:
         raise UsageError(f"--quality: {error}") from None
+
+
+def embeddings(settings: Settings) -> Endpoint | None:
+    """Read which server embeds, and the one token that it is given; raises UsageError that names what is unusable.
+
+    It is another server than the targets: their token and headers are not for it, nor is its token for them.
+    """
+    if settings.embeddings is None:
+        return None
+    from collectors.quality.embedder import Endpoint  # noqa: PLC0415
+
+    try:
+        there = target(settings.embeddings)
+    except ValueError as error:
+        raise UsageError(f"--embeddings: {error}") from None
+    headers = dict(there.headers)
+    if (name := settings.embeddings_token_env) is not None:
+        token = os.environ.get(name, "").strip()
+        if not token:
+            raise UsageError(
+                f"--embeddings-token-env names the environment variable {name!r}, which is not set: export it first"
+            )
+        headers["Authorization"] = f"Bearer {token}"
+    return Endpoint(there.root, there.source, headers, settings.embeddings_model)
 
 
 def imported_quality(settings: Settings) -> dict[str, Measure]:

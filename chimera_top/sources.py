@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chimera_top.access import secrets
 from chimera_top.exit import UsageError
 from collectors.target import target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from chimera_top.access import Access
     from chimera_top.config import Settings
     from collectors.clock import Clock
     from collectors.collector import Collector
@@ -42,14 +44,15 @@ def servers(settings: Settings, clock: Clock) -> list[ServerCollector]:
     """Make a collector for each target; raises UsageError that names the target or the setting that is unusable."""
     from collectors.server import ServerCollector  # noqa: PLC0415 after the first paint
 
-    headers = secret_headers(settings, os.environ)
     collectors: dict[str, ServerCollector] = {}
     for each in settings.targets or (DEFAULT_TARGET,):
         try:
-            collector = ServerCollector(each, clock=clock, headers=headers, ca_file=settings.ca_cert)
+            name = target(each).source
+            headers, ca_file = access(settings, name, os.environ)
+            collector = ServerCollector(each, clock=clock, headers=headers, ca_file=ca_file)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        collectors.setdefault(collector.name, collector)
+        collectors.setdefault(name, collector)
     return list(collectors.values())
 
 
@@ -61,11 +64,11 @@ def probed(settings: Settings, collectors: Sequence[ServerCollector], clock: Clo
     from collectors.probe.overhear import Overheard  # noqa: PLC0415
 
     plan = probe_plan(settings)
-    headers = secret_headers(settings, os.environ)
     urls = {target(each).source: each for each in settings.targets or (DEFAULT_TARGET,)}
     both: list[Collector] = []
     for server in collectors:
-        probe = ProbeCollector(urls[server.name], plan, clock=clock, headers=headers, ca_file=settings.ca_cert)
+        headers, ca_file = access(settings, server.name, os.environ)
+        probe = ProbeCollector(urls[server.name], plan, clock=clock, headers=headers, ca_file=ca_file)
         both += [Overheard(server, probe.heard), probe]
     return both
 
@@ -107,23 +110,23 @@ def host(clock: Clock) -> list[Collector]:
 
 
 def secret_headers(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Read the headers that go with every request to the targets; their values come from the environment alone.
+    """Read the headers that go with every request to every target; their values come from the environment alone."""
+    return secrets(settings.token_env, settings.headers, environ, called=("--token-env", "--header"))
 
-    A value on the command line would be there for every user of the host to read.
+
+def access(settings: Settings, name: str, environ: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """Tell the headers that go with every request to the server `name`, and the authority to trust there.
+
+    What its own `[[target]]` says wins over what is said for all. Raises UsageError that names the server.
     """
-    headers: dict[str, str] = {}
-    if settings.token_env is not None:
-        headers["Authorization"] = f"Bearer {_variable('--token-env', settings.token_env, environ)}"
-    for text in settings.headers:
-        header, equals, name = text.partition("=")
-        if not (header and equals and name):
-            raise UsageError("--header wants HEADER=NAME, where NAME is the environment variable that holds the value")
-        headers[header.strip()] = _variable("--header", name.strip(), environ)
-    return headers
+    headers, own = secret_headers(settings, environ), own_access(settings, name)
+    if own is None:
+        return headers, settings.ca_cert
+    called = (f"token_env of [[target]] {name}", f"headers of [[target]] {name}")
+    both = (*headers.items(), *secrets(own.token_env, own.headers, environ, called=called).items())
+    return {header.title(): value for header, value in both}, own.ca_cert or settings.ca_cert
 
 
-def _variable(flag: str, name: str, environ: Mapping[str, str]) -> str:
-    value = environ.get(name, "").strip()
-    if not value:
-        raise UsageError(f"{flag} names the environment variable {name!r}, which is not set: export it first")
-    return value
+def own_access(settings: Settings, name: str) -> Access | None:
+    """Find the `[[target]]` of a server; None where the file has none."""
+    return next((each for each in settings.target if each.source == name), None)
