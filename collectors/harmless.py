@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,12 +10,12 @@ from msgspec.structs import replace
 
 from collectors.clean import clean
 from collectors.exposition import MAX_LABEL_CHARACTERS
-from metrics.quantity import QUANTITIES, Kind
+from metrics.histogram import is_possible
+from metrics.quantity import QUANTITIES, Kind, impossibility
 from metrics.sample import Event, Missing, Process, Sample
 from metrics.series import series, split_series
 
 if TYPE_CHECKING:
-    from metrics.histogram import Histogram
     from metrics.quality import Graded
 
 _Value = TypeVar("_Value")
@@ -28,14 +27,14 @@ def harmless(sample: Sample) -> tuple[Sample | None, int]:
     """Clean what a foreign recording may hold: its text is as much from outside as a server's, and its numbers too.
 
     Gives the Sample, None where its times are impossible, and how many of its values were left out because they cannot
-    be true: numbers that are not finite, histograms whose buckets and counts do not match, events at no moment.
+    be true: numbers that are not finite, or below 0, histograms whose buckets and counts do not match, events at no
+    moment.
     Series of quantities that this version does not know are left out as well, and not counted.
     """
     if not (_is_moment(sample.wall) and abs(sample.mono) <= _MAX_MONO and 0 <= sample.duration <= _MAX_MONO):
         return None, 1
-    counters = {name: value for name, value in sample.counters.items() if isfinite(value)}
-    gauges = {name: value for name, value in sample.gauges.items() if isfinite(value)}
-    histograms = {name: each for name, each in sample.histograms.items() if _is_whole(each)}
+    counters, gauges = _possible(sample.counters), _possible(sample.gauges)
+    histograms = {name: each for name, each in sample.histograms.items() if is_possible(each)}
     events = tuple(Event(e.wall, clean(e.kind), clean(e.text), e.code) for e in sample.events if _is_moment(e.wall))
     graded = tuple(_harmless_graded(each) for each in sample.graded if _is_true(each))
     left_out = len(sample.counters) + len(sample.gauges) + len(sample.histograms) + len(sample.events)
@@ -61,14 +60,8 @@ def _is_moment(wall: float) -> bool:
     return 0 <= wall <= _MAX_WALL  # false for what is no number
 
 
-def _is_whole(histogram: Histogram) -> bool:
-    bounds = histogram.bounds
-    return (
-        len(histogram.counts) == len(bounds) + 1
-        and all(map(isfinite, (*bounds, *histogram.counts, histogram.sum)))
-        and all(low < high for low, high in pairwise(bounds))
-        and min(histogram.counts) >= 0
-    )
+def _possible(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not impossibility(split_series(name)[0], value)}
 
 
 def _is_true(graded: Graded) -> bool:

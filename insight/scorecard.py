@@ -71,7 +71,9 @@ def _throughput(sources: list[SourceView], targets: tuple[Target, ...], window: 
     parts += [f"{units.count(refused)} refused"] if refused else []
     parts += [f"{units.count(grown)} more waiting than at its beginning"] if grown else []
     return Score(
-        100 * (finished - failed) / offered, ", ".join(filter(None, parts)), "every request that comes is served"
+        100 * (max(0.0, finished - failed) / offered),
+        ", ".join(filter(None, parts)),
+        "every request that comes is served",
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from msgspec import Struct
+
+from metrics.quantity import MOST
 
 
 class Histogram(Struct, frozen=True, array_like=True):
@@ -44,6 +46,16 @@ class Quantile(Struct, frozen=True):
     """The quantile is not below this."""
     hi: float | None
     """The quantile is not above this; None where the rank lies above the last finite bound."""
+
+
+def is_possible(histogram: Histogram) -> bool:
+    """Tell whether there can be such a histogram: a count for each bucket, bounds that rise, and nothing below 0."""
+    bounds, counts = histogram.bounds, histogram.counts
+    return (
+        len(counts) == len(bounds) + 1
+        and all(0 <= each <= MOST for each in (*bounds, *counts, histogram.sum))  # false for NaN
+        and all(low < high for low, high in pairwise(bounds))
+    )
 
 
 def merge(histograms: list[Histogram]) -> Histogram | None:
@@ -81,7 +93,8 @@ def quantile(histogram: Histogram, q: float) -> Quantile | None:
     lower = bounds[middle - 1] if middle else min(0.0, bounds[0])
     before = cumulative[middle - 1] if middle else 0.0
     share = (q * n - before) / histogram.counts[middle]
-    return Quantile(lower + (bounds[middle] - lower) * share, lo, hi)
+    # Parts of an observation, which no server should count, may place it outside the bounds.
+    return Quantile(max(lo, lower + (bounds[middle] - lower) * share), lo, hi)
 
 
 def fraction_at_most(histogram: Histogram, limit: float) -> tuple[float, float] | None:

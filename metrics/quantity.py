@@ -7,6 +7,7 @@ the names below.
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -157,3 +158,17 @@ def _catalogue() -> Mapping[str, Quantity]:
 
 QUANTITIES: Mapping[str, Quantity] = _catalogue()
 """Every quantity by its name. A collector may not invent one."""
+MOST = 1e21
+"""Nothing that is measured is larger: a million tokens a second come to it in thirty million years. What claims to be
+is damage, and added up or multiplied it would leave the range of a float."""
+_SIGNED = frozenset(("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius"))
+"""All others count things, or measure what begins at 0."""
+
+
+def impossibility(quantity: str, value: float) -> str:
+    """Say why a quantity cannot have this value; `""` where it can."""
+    if not math.isfinite(value):
+        return "is not a finite number"
+    if value < 0 and quantity not in _SIGNED:
+        return "is below 0, which cannot be"
+    return "is larger than anything that is measured" if abs(value) > MOST else ""

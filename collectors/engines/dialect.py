@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from collectors.clean import clean
 from collectors.engines.rule import Info, Labels, Rule, find, histograms, numbers, settled, told, told_by
 from metrics.histogram import Histogram
-from metrics.quantity import QUANTITIES, Kind
+from metrics.quantity import QUANTITIES, Kind, impossibility
 from metrics.sample import Missing
 from metrics.series import split_series
 
@@ -66,7 +66,8 @@ class Endpoint(Struct, Generic[Answer], frozen=True):
             return Reading(
                 missing=(Missing(f"facts from {self.path}", why, "model, version or limits may not be known"),)
             )
-        return msgspec.structs.replace(reading, facts=told(reading.facts))
+        gauges = {name: value for name, value in reading.gauges.items() if not impossibility(name, value)}
+        return msgspec.structs.replace(reading, gauges=gauges, facts=told(reading.facts))
 
 
 class Dialect(Struct, frozen=True, kw_only=True, eq=False):

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from collectors.clean import clean
 from collectors.exposition import Series
-from metrics.histogram import Histogram, merge
-from metrics.quantity import QUANTITIES, Kind
+from metrics.histogram import Histogram, is_possible, merge
+from metrics.quantity import QUANTITIES, Kind, impossibility
 from metrics.series import series, split_series
 
 Labels = Mapping[str, str]
@@ -136,7 +136,7 @@ def _value(name: str, value: str) -> str:
 
 
 def numbers(rule: Rule, samples: Samples, index: Index, apart: Labels) -> tuple[dict[str, float], str]:
-    """Fold the samples of each part into one; a part that is no finite number is not known, and the text says so."""
+    """Fold the samples of each part into one; a part that is no possible number is not known, and the text says so."""
     keep = {**apart, **{name: label for label, name in rule.split.items()}}
     values = _folded(rule.quantity, samples, keep, sum if rule.fold is Fold.SUM else max)
     factor = rule.scale if rule.factor is None else rule.factor(index)
@@ -147,16 +147,22 @@ def numbers(rule: Rule, samples: Samples, index: Index, apart: Labels) -> tuple[
             by = _folded(rule.quantity, _chosen(index.get(term.name, []), term.where), keep, max)
             values = {part: _scaled(value, by.get(part), power) for part, value in values.items()}
     values = {part: value * factor for part, value in values.items()}
-    known = {_marked(part, rule.label): value for part, value in values.items() if math.isfinite(value)}
-    return known, "" if len(known) == len(values) else f"`{samples[0][0].name}` is not a finite number"
+    known = {_marked(part, rule.label): v for part, v in values.items() if not impossibility(rule.quantity, v)}
+    if len(known) == len(values):
+        return known, ""
+    of_one = (impossibility(rule.quantity, value) for _, value in samples)
+    return known, f"`{samples[0][0].name}` {next(filter(None, of_one), 'gives no finite number')}"
 
 
 def _folded(quantity: str, samples: Samples, keep: Labels, fold: Callable[[list[float]], float]) -> dict[str, float]:
-    """Put the samples of each part together; NaN where one of them is no finite number."""
+    """Put the samples of each part together; NaN where one of them is no possible number."""
     parts: dict[str, list[float]] = {}
     for each, value in samples:
         parts.setdefault(_part(quantity, each.labels, keep), []).append(value)
-    return {part: fold(values) if all(map(math.isfinite, values)) else math.nan for part, values in parts.items()}
+    return {
+        part: math.nan if any(impossibility(quantity, each) for each in values) else fold(values)
+        for part, values in parts.items()
+    }
 
 
 def _marked(part: str, label: Labels) -> str:
@@ -211,7 +217,7 @@ def _merged(parts: list[Histogram | None]) -> Histogram | None:
 def _histogram(
     cumulative: dict[float, float], count: float | None, total: float | None, scale: float
 ) -> Histogram | None:
-    """Turn cumulative buckets into counts; None where a number among them is not finite or there is no sum.
+    """Turn cumulative buckets into counts; None where there can be no such histogram, or there is no sum.
 
     A page that several processes write may be caught between two updates: then a bucket is below the one before it,
     and counts as equal to it.
@@ -224,7 +230,8 @@ def _histogram(
     rising = list(accumulate(levels, max))
     counts = [above - below for below, above in pairwise(rising)]
     scaled = bounds if scale == 1.0 else [bound * scale for bound in bounds]
-    return Histogram(tuple(scaled), (*counts, *((0.0,) if last is None else ())), total * scale)
+    built = Histogram(tuple(scaled), (*counts, *((0.0,) if last is None else ())), total * scale)
+    return built if is_possible(built) else None
 
 
 def settled(samples: Samples, mirrors: tuple[str, ...], total: str) -> Samples:
@@ -250,7 +257,11 @@ def told_by(info: Info, samples: Samples, apart: Labels) -> tuple[dict[str, floa
     facts: dict[str, str] = {}
     for each, _ in sorted(samples, key=lambda sample: sample[1] if math.isfinite(sample[1]) else -math.inf):
         known = {quantity: tell(each.labels) for quantity, tell in info.gauges.items()}
-        gauges |= {_part(q, each.labels, apart): value for q, value in known.items() if value is not None}
+        gauges |= {
+            _part(quantity, each.labels, apart): value
+            for quantity, value in known.items()
+            if value is not None and not impossibility(quantity, value)
+        }
         facts = told({fact: each.labels.get(label, "") for label, fact in info.facts.items()})
     return gauges, facts
 

@@ -7,12 +7,11 @@ server was started with `enable_iter_perf_stats: true`.
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 from msgspec import Struct
 
 from collectors.engines.dialect import Reading
+from metrics.quantity import impossibility
 from metrics.sample import Missing
 
 
@@ -75,7 +74,7 @@ def read_steps(body: bytes, before: dict[str, float] | None = None) -> Reading |
     counters = dict.fromkeys(_COUNTED, 0.0) | (before or {})
     for step in steps:
         for name, value in _increase(step).items():
-            counters[name] = counters.get(name, 0.0) + (value if math.isfinite(value) else 0.0)
+            counters[name] = counters.get(name, 0.0) + (0.0 if impossibility(name, value) else value)
     missing = ABSENT if steps else (*ABSENT, _nothing())
     facts = {"engine": "trtllm"}
     return Reading(counters=counters, gauges=_gauges(steps[-1]) if steps else {}, facts=facts, missing=missing)
@@ -104,7 +103,7 @@ def _gauges(step: _Step) -> dict[str, float]:
     if cache is not None and cache.max_num_blocks > 0:
         told["kv_cache_usage"] = cache.used_num_blocks / cache.max_num_blocks
         told["kv_cache_capacity_tokens"] = cache.max_num_blocks * cache.tokens_per_block or None
-    return {name: value for name, value in told.items() if value is not None and math.isfinite(value)}
+    return {name: value for name, value in told.items() if value is not None and not impossibility(name, value)}
 
 
 def _nothing() -> Missing:

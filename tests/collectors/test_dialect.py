@@ -141,6 +141,21 @@ def test_histograms_of_one_part_are_added_by_bucket() -> None:
     assert missing(half)["ttft_seconds"] == ("`small:ttft` is no whole histogram", "TTFT is not known")
 
 
+@pytest.mark.parametrize(
+    ("bad", "why"), [("-3.5", "is below 0, which cannot be"), ("1e300", "is larger than anything that is measured")]
+)
+def test_numbers_that_cannot_be_are_not_known(bad: str, why: str) -> None:
+    """A queue of -3.5 is no number to show, nor to be hidden in a sum; neither is a histogram with such a bound."""
+    page = WHOLE.replace('why="stop"} 3', f'why="stop"}} {bad}').replace('pid="2"} 0.5', f'pid="2"}} {bad}')
+    result = reading(page.replace('le="0.1"', f'le="{bad}"').replace('tokens="640"', f'tokens="{bad}"'))
+    assert result.counters == {'requests_finished{reason="length"}': 4.0, "prompt_tokens_total": 7.0}
+    assert result.gauges == {}
+    assert result.histograms == {}
+    assert missing(result)["requests_finished"] == (f"`small:new_total` {why}", "")
+    assert missing(result)["kv_cache_usage"] == (f"`small:usage` {why}", "")
+    assert {"ttft_seconds", "kv_cache_capacity_tokens"} <= set(missing(result))
+
+
 @pytest.mark.parametrize("bad", ["NaN", "+Inf", "-Inf"])
 def test_numbers_that_are_none_are_not_known(bad: str) -> None:
     """A NaN or an infinity is left out and named; the other parts stay."""

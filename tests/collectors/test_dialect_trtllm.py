@@ -107,6 +107,18 @@ def test_each_step_is_told_once_and_counted_on() -> None:
     assert "requests_running" in {each.what for each in empty.missing}
 
 
+def test_a_step_that_cannot_be_takes_nothing_away() -> None:
+    """A step below 0, or of more than there can be, is not counted, and its gauges are not known."""
+    steps = read_steps(
+        msgspec.json.encode([step(1), step(2, completed=-3, prompt=-5), {"iter": 3, "numActiveRequests": -1}])
+    )
+    good = read_steps(msgspec.json.encode([step(1), step(2)]))
+    assert steps is not None
+    assert good is not None
+    assert steps.counters == {**good.counters, "engine_steps": 3.0}
+    assert steps.gauges == {}
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b'[{"id":"m"}]', b"[1]", b'["x"]', b"<html>", b"\xff", b'"[]"'])
 def test_another_answer_is_none_of_these(body: bytes) -> None:
     """A list of something else is not taken for steps."""

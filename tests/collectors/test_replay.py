@@ -108,17 +108,17 @@ def test_a_histogram_of_an_impossible_shape_is_left_out(histogram: Histogram) ->
 
 
 def test_numbers_and_events_that_cannot_be_are_left_out() -> None:
-    """What is not finite, and an event at no moment, is left out and counted; the rest of the Sample stays."""
+    """What no quantity can be, and an event at no moment, is left out and counted; the rest of the Sample stays."""
     sample = replace(
         seen(1.0),
         counters={"output_tokens_total": math.inf, "preemptions": 2.0},
-        gauges={"requests_running": math.nan, "requests_waiting": 1.0},
+        gauges={"requests_running": math.nan, "requests_waiting": 1.0, "kv_cache_usage": -0.5, "load1": 1e300},
         events=(Event(math.nan, "mark", "a"), Event(1e300, "mark", "b"), Event(WALL, "mark", "c")),
         processes=(Process(7, "python", "me", math.nan, 1.0),),
     )
     made, left_out = harmless(sample)
     assert made is not None
-    assert left_out == 4
+    assert left_out == 6
     assert made.counters == {"preemptions": 2.0}
     assert made.gauges == {"requests_waiting": 1.0}
     assert [event.text for event in made.events] == ["c"]

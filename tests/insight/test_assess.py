@@ -268,6 +268,14 @@ def test_throughput_is_the_share_of_what_was_offered(drive: Callable[..., Drive]
     assert refused.score == pytest.approx(50.0)
 
 
+def test_a_share_is_no_more_than_all_and_no_less_than_nothing(drive: Callable[..., Drive]) -> None:
+    """Rounding makes no 100.00000000000001, and more failures than ends, on a page that contradicts itself, no -300."""
+    all_served = served(drive(), lambda _: 0.0, requests_finished=0.021).snapshot().scorecard.throughput
+    assert all_served.score == 100.0
+    failures = served(drive(), lambda _: 0.0, requests_finished=1.0, requests_failed=4.0)
+    assert failures.snapshot().scorecard.throughput.score == 0.0
+
+
 def test_there_is_no_throughput_score_where_ends_are_not_counted(drive: Callable[..., Drive]) -> None:
     """Without a count of finished requests the text carries the tokens, and says what is missing."""
     score = served(drive(), lambda _: 0.0, output_tokens_total=97.0).snapshot().scorecard.throughput

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.histogram import Histogram, fraction_at_most, merge, quantile
+from metrics.histogram import Histogram, fraction_at_most, is_possible, merge, quantile
 
 BOUNDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -41,6 +41,31 @@ def test_the_estimate_lies_within_its_own_bounds(values: list[float]) -> None:
     assert found.estimate is not None
     assert found.hi is not None
     assert found.lo <= found.estimate <= found.hi
+
+
+@given(st.lists(st.floats(0.1, 40), min_size=7, max_size=7), st.sampled_from([0.5, 0.9, 0.95]))
+def test_parts_of_an_observation_move_no_estimate_below_its_bounds(counts: list[float], q: float) -> None:
+    """Counts that are no whole numbers, which a page may hold, still give an estimate within its interval."""
+    found = quantile(Histogram(BOUNDS, tuple(counts), 1.0), q)
+    assert found is None or found.estimate is None or found.hi is None or found.lo <= found.estimate <= found.hi
+
+
+@pytest.mark.parametrize(
+    "histogram",
+    [
+        Histogram((-1.0, 1.0), (1.0, 2.0, 3.0), 1.0),
+        Histogram((1.0,), (1.0, 2.0), -1.0),
+        Histogram((1.0,), (1e308, 1e308), 1.0),
+        Histogram((1.0,), (1.0, 2.0, 3.0), 1.0),
+        Histogram((1.0, 1.0), (1.0, 2.0, 3.0), 1.0),
+        Histogram((), (math.nan,), 1.0),
+    ],
+)
+def test_a_histogram_that_cannot_be_is_told(histogram: Histogram) -> None:
+    """Nothing that is observed lies below 0, counts that overflow are damage, buckets and counts are a pair."""
+    assert not is_possible(histogram)
+    assert is_possible(Histogram((0.5, 1.0), (1.0, 2.0, 3.0), 1.0))
+    assert is_possible(Histogram((), (7.0,), 1.0))
 
 
 def test_a_rank_above_the_last_bound_has_no_estimate() -> None:
