@@ -6,20 +6,25 @@ Nothing here has a side effect on the server: no request that generates, none of
 
 from __future__ import annotations
 
-import asyncio
 import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from collectors.answer import Failure, nothing_there, quote, refusal
+from collectors.answer import Failure, nothing_there, refusal
 from collectors.engines import identify
 from collectors.engines.dialect import Reading, read
-from collectors.engines.ollama import OLLAMA, PAGE, read_running
+from collectors.engines.llamacpp import LLAMACPP
+from collectors.engines.ollama import OLLAMA, read_running
+from collectors.engines.ollama import PAGE as LOADED
+from collectors.engines.served import PAGE as SERVED
+from collectors.engines.served import read_served
 from collectors.engines.trtllm import TRTLLM
 from collectors.engines.trtllm_json import read_steps
 from collectors.exposition import Page, Parser
+from collectors.facts import FACTS_SECONDS, Facts
+from collectors.slots import Slots
 from collectors.target import target
 from collectors.trust import trust
 from metrics.sample import Missing, Sample, Source, State
@@ -29,15 +34,13 @@ if TYPE_CHECKING:
 
     from collectors.answer import Answer
     from collectors.clock import Clock
-    from collectors.engines.dialect import Dialect, Endpoint
+    from collectors.engines.dialect import Dialect
     from collectors.fetch import Fetch
 
-FACTS_SECONDS = 60.0
-"""Facts (model, version, limits) are asked for again after so long; after a restart at once."""
-_FACTS_DEADLINE = 1.0
-"""All facts endpoints of a server together may hold up a poll by so much."""
-_ELSEWHERE = ("/v1/metrics", "/prometheus/metrics", PAGE)
-"""Asked for where the metrics page answers 404: NIM, TensorRT-LLM, Ollama. None of them has a side effect."""
+_ELSEWHERE = ("/v1/metrics", "/prometheus/metrics", LOADED, SERVED)
+"""Asked for where there is no metrics page: NIM, TensorRT-LLM, Ollama, any other. None of them has a side effect."""
+_NO_PAGE = frozenset((404, 405, 501))
+"""What a server answers that has none: 501 is llama-server without `--metrics`."""
 _COMMON = ("python_", "process_", "go_", "promhttp_")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -72,30 +75,31 @@ class ServerCollector:
         self._fetch: Fetch | None = None
         self._parser = Parser()
         self._found_at = ""
-        """Where below the root the page was found, if not where it was looked for first."""
-        self._dialect: Dialect | None = None
-        self._last: Reading | None = None
-        """What the last poll read; None where it failed."""
+        """Where below the root it was found what is polled, if not where it was looked for first."""
+        self._no_page = ""
+        """Why there is no metrics page, where the list of models is polled in its place, ..."""
+        self._searched_at = 0.0
+        """... and when the page was looked for last."""
         self._counted: dict[str, float] = {}
         """What the steps came to that a TensorRT-LLM has told so far: each is told once."""
-        self._told: dict[str, Reading] = {}
-        """What each facts endpoint said, by its path."""
-        self._told_at = 0.0
+        self._facts = Facts(self._target.root)
+        self._slots = Slots(self._target.root)
 
     async def collect(self) -> Sequence[Sample]:
         """Poll once: one Sample, whatever happened."""
         fetch = self._open()  # before the clock is read: the first time it imports for 0.1 s
         wall, began = self._clock.wall(), self._clock.mono()
-        answer = await self._page(fetch)
+        answer = await self._page(fetch, began)
         taken = self._clock.mono() - began
         sample = Sample(self.name, self.kind, wall + taken / 2, began + taken / 2, taken)
         found = self._understood(answer)
         if isinstance(found, Failure):
-            self._last = None
+            self._facts.interrupted()
             return [replace(sample, state=found.state, reason=found.reason)]
-        dialect, reading = found
-        await self._learn(dialect, reading, began + taken)
-        return [_filled(sample, reading, self._told.values())]
+        dialect, page = found
+        live = await self._slots.live(fetch, page, began + taken) if dialect is LLAMACPP and page.counters else page
+        await self._facts.learn(fetch, dialect, page, began + taken)
+        return [_filled(sample, live, self._facts.told)]
 
     async def close(self) -> None:
         """Close the connection."""
@@ -109,24 +113,33 @@ class ServerCollector:
             self._fetch = Fetch(self._headers, trust=self._trust, deadline=self._deadline)
         return self._fetch
 
-    async def _page(self, fetch: Fetch) -> Answer | Failure:
-        """Fetch what is polled: the metrics page, or what a server has that answers 404 there.
+    async def _page(self, fetch: Fetch, now: float) -> Answer | Failure:
+        """Fetch what is polled: the metrics page, or what a server has that has none there.
 
-        That is a page elsewhere (NIM, TensorRT-LLM), or of an Ollama, which has none, the list of loaded models.
+        That is a page elsewhere (NIM, TensorRT-LLM), of an Ollama the list of loaded models, of any other the list of
+        models that it serves; then the page is looked for again once a minute, for it may have been switched on.
         """
-        if self._found_at:
+        if self._found_at and (self._found_at != SERVED or now - self._searched_at < FACTS_SECONDS):
             answer = await fetch.get(self._target.root + self._found_at, self._found_at)
-            if isinstance(answer, Failure) or answer.status == 200:
+            if isinstance(answer, Failure):
+                self._found_at = ""  # what comes back may have a page
                 return answer
+            if answer.status == 200:
+                return answer
+        self._found_at, self._searched_at = "", now
         answer = await fetch.get(self._target.page, self._target.shown)
-        self._found_at = ""
-        if isinstance(answer, Failure) or answer.status != 404:
+        if isinstance(answer, Failure) or answer.status not in _NO_PAGE:
             return answer
         for path in _ELSEWHERE:
             other = await fetch.get(self._target.root + path, path)
-            if not isinstance(other, Failure) and other.status == 200:
-                self._found_at = path
+            if isinstance(other, Failure):
+                continue
+            if other.status == 200:
+                refused = refusal(answer, self._target.shown)
+                self._found_at, self._no_page = path, refused.reason if refused else ""
                 return other
+            if path == SERVED and other.status == 401:  # it serves, and only a token would tell what
+                return refusal(other, SERVED) or other
         return answer
 
     def _understood(self, answer: Answer | Failure) -> tuple[Dialect, Reading] | Failure:
@@ -138,7 +151,7 @@ class ServerCollector:
             return failure
         page = self._parser.parse(answer.body)
         if not page.samples:
-            return self._read_json(answer.body) or nothing_there(answer.body, shown)
+            return self._read_json(answer.body) or nothing_there(answer.body, self._found_at or shown)
         dialect = identify(page)
         if dialect is None:
             return Failure(State.DOWN, f"{shown}: a metrics page of an unknown kind (first names: {_names(page)})")
@@ -150,51 +163,13 @@ class ServerCollector:
         """Read the servers that answer with JSON; None where it is no answer of theirs."""
         if running := read_running(body):
             return OLLAMA, running
+        if self._found_at == SERVED:
+            return read_served(body, self._no_page)
         steps = read_steps(body, self._counted)
         if steps is None:
             return None
         self._counted = steps.counters
         return TRTLLM, steps
-
-    async def _learn(self, dialect: Dialect, reading: Reading, now: float) -> None:
-        """Ask for facts where there are none yet, where they are old, and where the server may be another one now."""
-        new = dialect is not self._dialect or self._last is None or restarted(self._last, reading)
-        if new:
-            self._told = {}
-        self._dialect, self._last = dialect, reading
-        if not new and now - self._told_at < FACTS_SECONDS:
-            return
-        self._told_at = now
-        # At once, so that the deadline is that of all of them: they share one connection.
-        said = await asyncio.gather(*(self._ask(endpoint) for endpoint in dialect.endpoints))
-        for endpoint, one in zip(dialect.endpoints, said, strict=True):
-            if isinstance(one, Reading):
-                self._told[endpoint.path] = one
-            else:  # what was known stays known
-                self._told.setdefault(endpoint.path, Reading(missing=(one,)))
-
-    async def _ask(self, endpoint: Endpoint[object]) -> Reading | Missing:
-        answer = await self._open().get(self._target.root + endpoint.path, endpoint.path, _FACTS_DEADLINE)
-        if endpoint.once and not isinstance(answer, Failure) and answer.status == 404:
-            answer = await self._open().get(self._target.root + endpoint.once, endpoint.once, _FACTS_DEADLINE)
-        if isinstance(answer, Failure):
-            why = answer.reason
-        elif answer.status == 200:
-            return endpoint.read(answer.body)
-        else:
-            why = f"{answer.status} {quote(answer.body)}".rstrip()
-            if answer.status in {401, 403}:
-                why = f"{why}: it wants a token; give one with --token-env NAME"
-        return Missing(f"facts from {endpoint.path}", why, "model, version or limits may not be known")
-
-
-def restarted(before: Reading, now: Reading) -> bool:
-    """Tell whether the server began anew between two polls: another start time, or a counter that fell."""
-    start = "start_time_seconds"
-    if start in before.gauges and start in now.gauges and before.gauges[start] != now.gauges[start]:
-        return True
-    counters = before.counters
-    return any(value < counters.get(name, value) for name, value in now.counters.items())
 
 
 def _filled(sample: Sample, reading: Reading, told: Iterable[Reading]) -> Sample:

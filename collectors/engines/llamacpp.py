@@ -46,6 +46,13 @@ def _props(answer: _Props) -> Reading:
 
 
 _NO_HISTOGRAM = "llama.cpp exports no latency histogram"
+TOKENS = "output_tokens_total"
+AT_THE_END = Missing(
+    f"{TOKENS} while a request runs",
+    "llama.cpp counts generated tokens when their request ends",
+    "throughput is that of the requests which ended last, some seconds behind",
+)
+"""True of the page alone; beside `/slots` (`llamacpp_slots`) it is not."""
 
 LLAMACPP = Dialect(
     engine="llamacpp",
@@ -73,7 +80,7 @@ LLAMACPP = Dialect(
             consequence="prompt throughput is not known",
         ),
         Rule(
-            quantity="output_tokens_total",
+            quantity=TOKENS,
             names=("llamacpp:tokens_predicted_total",),
             lumpy=True,
             consequence="output throughput is not known",
@@ -121,16 +128,12 @@ LLAMACPP = Dialect(
         Missing(
             "itl_seconds",
             _NO_HISTOGRAM,
-            "only the mean time per token is known (output_seconds_total / output_tokens_total)",
+            "only the mean time per token of requests that ended is known, over minutes (output_seconds_total)",
         ),
         Missing("e2e_seconds", _NO_HISTOGRAM, "the time that a whole request takes is not known without --probe"),
         Missing("queue_seconds", _NO_HISTOGRAM, "waiting is seen only as the length of the queue"),
         Missing("requests_finished", "llama.cpp counts no requests", "the rate of requests and failures is not known"),
-        Missing(
-            "output_tokens_total while a request runs",
-            "llama.cpp counts generated tokens when their request ends",
-            "throughput is that of the requests which ended last, some seconds behind",
-        ),
+        AT_THE_END,
     ),
     unread=tuple(
         f"llamacpp:{name}"

@@ -14,8 +14,9 @@ from collectors.clock import Clock
 from collectors.engines import DIALECTS
 from collectors.engines.dialect import Reading
 from collectors.exposition import MAX_BAD_LINES
+from collectors.facts import restarted
 from collectors.fetch import Fetch
-from collectors.server import ServerCollector, restarted
+from collectors.server import ServerCollector
 from metrics.histogram import Histogram
 from metrics.sample import Sample, Source, State
 from tests.pages import text
@@ -107,14 +108,14 @@ def test_facts_that_hang(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     async def forever(_: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("collectors.server._FACTS_DEADLINE", 0.05)
+    monkeypatch.setattr("collectors.facts._DEADLINE", 0.05)
     web.answer("/metrics", LLAMACPP)
     web.reply("/props", forever)
     first, second = poll(ServerCollector(web.url, clock=Clock()), times=2)
     assert first.state is second.state is State.OK
     [missing] = [each for each in second.missing if each.what == "facts from /props"]
     assert missing.why.startswith("no answer from /props in 0.05 s")
-    assert web.paths == ["/metrics", "/props", "/metrics"]
+    assert web.paths == ["/metrics", "/slots", "/props", "/metrics"]
 
 
 def test_middle_of_the_poll(web: Web) -> None:
@@ -442,3 +443,131 @@ def test_a_page_that_is_nowhere_is_told_of_where_it_was_looked_for(web: Web) -> 
     [sample] = poll(ServerCollector(web.url, clock=Clock()))
     assert sample.state is State.DOWN
     assert f"404 from {web.url}/metrics" in sample.reason
+
+
+def test_a_llama_cpp_tells_what_its_running_requests_have_generated(web: Web) -> None:
+    """60 tokens of requests that ended are on the page, 41 of the one that runs in `/slots`: 101, and nothing lumpy."""
+    web.answer("/metrics", LLAMACPP)
+    web.answer(
+        "/slots", b'[{"is_processing":true,"id_task":3,"next_token":[{"n_decoded":41}]},{"is_processing":false}]'
+    )
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.counters["output_tokens_total"] == 101.0
+    assert "output_tokens_total" not in sample.facts.get("lumpy_counters", "")
+    assert web.paths == ["/metrics", "/slots", "/props"]
+
+
+def test_an_idle_llama_cpp_is_not_asked_for_its_slots(web: Web) -> None:
+    """`/slots` would wake a server that sleeps: while nothing runs, the page tells all."""
+    web.answer("/metrics", LLAMACPP.replace(b"requests_processing 1", b"requests_processing 0"))
+    [sample, *_] = poll(ServerCollector(web.url, clock=Clock()), times=2)
+    assert sample.counters["output_tokens_total"] == 60.0
+    assert "/slots" not in web.paths
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why", "asked"),
+    [
+        (501, b"{}", "501 from /slots: start llama-server with --slots", 1),
+        (404, b"", "404 from /slots: there is none", 1),
+        (401, b"{}", "401 from /slots: it wants a token; give one with --token-env NAME", 1),
+        (503, b'{"error":{"message":"no slot"}}', '503 from /slots "no slot"', 2),
+        (200, b"<html>", "200 from /slots", 2),
+    ],
+)
+def test_a_llama_cpp_without_slots(web: Web, status: int, body: bytes, why: str, asked: int) -> None:
+    """The page stands alone and the reason is told; what was refused for good is not asked for at each poll."""
+    web.answer("/metrics", LLAMACPP)
+    web.answer("/slots", body, status)
+    samples = poll(ServerCollector(web.url, clock=Clock()), times=2)
+    for sample in samples:
+        assert sample.state is State.OK
+        assert sample.counters["output_tokens_total"] == 60.0
+        assert "output_tokens_total" in sample.facts["lumpy_counters"]
+        [told] = [each.why for each in sample.missing if each.what == "output_tokens_total while a request runs"]
+        assert told.endswith(why)
+    assert web.paths.count("/slots") == asked
+
+
+def test_slots_are_asked_for_again_after_a_minute(web: Web) -> None:
+    """A server that was started anew with `--slots` is found out."""
+    web.answer("/metrics", LLAMACPP)
+    time = Time()
+    collector = ServerCollector(web.url, clock=time.clock)
+
+    async def run() -> list[Sample]:
+        samples = [*await collector.collect()]
+        web.answer("/slots", b'[{"is_processing":true,"id_task":3,"next_token":[{"n_decoded":41}]}]')
+        for passed in (1.0, 60.0):
+            time.now += passed
+            samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    assert [each.counters["output_tokens_total"] for each in asyncio.run(run())] == [60.0, 60.0, 101.0]
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_a_metrics_page_is_no_server_that_is_down(web: Web, status: int) -> None:
+    """It answers `/v1/models`: it is there, its model is known, and each quantity is named with what would tell it."""
+    web.answer("/metrics", b"", status)
+    web.answer("/v1/models", b'{"object":"list","data":[{"id":"phi","owned_by":"me","max_model_len":4096}]}')
+    first, second = poll(ServerCollector(web.url, clock=Clock()), times=2)
+    assert (first.state, first.reason) == (State.OK, "")
+    assert first.facts == {"engine": "openai", "model": "phi"}
+    assert first.gauges == {"max_model_len": 4096.0}
+    assert (first.counters, first.histograms) == ({}, {})
+    told = {each.what: each for each in first.missing}
+    assert told["ttft_seconds"].why.startswith(f"no metrics page: {status} from {web.url}/metrics")
+    assert told["ttft_seconds"].consequence == "TTFT is known only with --probe"
+    assert {"output_tokens_total", "requests_running", "kv_cache_usage"} <= set(told)
+    assert second.state is State.OK
+    assert web.paths.count("/metrics") == 1
+    assert web.paths[-1] == "/v1/models"
+
+
+def test_a_server_without_a_metrics_page_goes_down_and_is_looked_at_anew(web: Web) -> None:
+    """Once a minute the page is looked for again; a server that fails at `/v1/models` is down at once."""
+    web.answer("/metrics", b"", 501)
+    web.answer("/v1/models", b'{"object":"list","data":[{"id":"small-llama","owned_by":"llamacpp"}]}')
+    web.answer("/props", b'{"total_slots":4,"build_info":"b1"}')
+    time = Time()
+    collector = ServerCollector(web.url, clock=time.clock)
+
+    async def run() -> list[Sample]:
+        samples = [*await collector.collect()]
+        web.answer("/v1/models", b"busy", 500)
+        samples += await collector.collect()
+        web.answer("/v1/models", b'{"object":"list","data":[{"id":"small-llama","owned_by":"llamacpp"}]}')
+        samples += await collector.collect()
+        web.answer("/metrics", LLAMACPP)
+        for passed in (30.0, 30.0):
+            time.now += passed
+            samples += await collector.collect()
+        await collector.close()
+        return samples
+
+    first, failed, back, still, page = asyncio.run(run())
+    assert first.facts == {"engine": "llamacpp", "model": "small-llama", "engine_version": "b1"}
+    assert first.gauges == {"max_running_requests": 4.0}
+    assert failed.state is State.DOWN
+    assert "501" in failed.reason
+    assert (back.state, still.state, still.counters) == (State.OK, State.OK, {})
+    assert page.counters["output_tokens_total"] == 60.0
+
+
+def test_a_server_without_a_page_that_wants_a_token(web: Web) -> None:
+    """No metrics page, and `/v1/models` wants a token: it is there, and what is wanting is said."""
+    web.answer("/v1/models", b"{}", 401)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is State.UNAUTHORISED
+    assert sample.reason == "401 from /v1/models: it wants a token; give one with --token-env NAME"
+
+
+@pytest.mark.parametrize("body", [b"<html>all is well</html>", b"[]", b'{"data":[1]}', b"pong"])
+def test_what_answers_everything_is_no_server_without_a_page(web: Web, body: bytes) -> None:
+    """A web server that says 200 to any path serves no models: it is down, with what was found there."""
+    web.answer("/v1/models", body)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.state is State.DOWN
+    assert "/v1/models" in sample.reason
