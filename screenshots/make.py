@@ -25,7 +25,7 @@ from metrics.sample import Sample, Source
 from metrics.store import Store
 from metrics.view import View as Moment
 from screenshots.picture import svg
-from simulator.gpus import GpuCollector
+from simulator.nvml import GpuCollector
 from simulator.page import render
 from simulator.scenario import load
 from simulator.simulation import Simulation
@@ -56,7 +56,7 @@ def record(name: str, seconds: int) -> None:
     """Let a scenario run in simulated time and record what a monitor would see of it, once a second."""
     scenario = load(name)
     simulation = Simulation(scenario, SEED)
-    gpus = GpuCollector(lambda: simulation.gpus.readings, scenario.gpus.memory_used_gib, EPOCH, 0.0)
+    gpus = GpuCollector(simulation.gpus, scenario.gpus.memory_used_gib, EPOCH, 0.0)
     parser = Parser()
     with (HERE / f"{name}.rec").open("wb") as file:
         packer = Packer()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simulator.scenario import LoadChange, Workload
+    from simulator.faults import LoadChange, Shift
+    from simulator.scenario import Workload
 
 
 class Request:
@@ -112,21 +115,37 @@ class Load:
 
 
 class Arrivals:
-    """A Poisson stream of requests whose rate follows the load, drawn by thinning: the same for the same seed."""
+    """A Poisson stream of requests whose rate follows the load, drawn by thinning: the same for the same seed.
 
-    def __init__(self, workload: Workload, load: Load, max_model_len: int, seed: int, start: float) -> None:
+    `share` of the workload's rate comes here; after a Shift other requests come.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        load: Load,
+        max_model_len: int,
+        seed: int,
+        start: float,
+        share: float = 1.0,
+        shifts: Sequence[Shift] = (),
+    ) -> None:
         self._workload = workload
         self._load = load
         self._longest = max_model_len
         self._random = Random(f"arrivals {seed}")
+        self._share = share
+        self._shifts = sorted(shifts, key=lambda shift: shift.at)
         self.next_at = start
         """When the next request comes."""
         self._advance()
 
     def pop(self) -> Request:
         """Take the next request off the stream."""
-        workload, random = self._workload, self._random
-        at = self.next_at
+        at, random = self.next_at, self._random
+        while self._shifts and self._shifts[0].at <= at:
+            self._workload = _shifted(self._workload, self._shifts.pop(0))
+        workload = self._workload
         prefix, prefix_tokens = None, 0
         if workload.shared_prefix_share and random.random() < workload.shared_prefix_share:
             prefix, prefix_tokens = random.randrange(workload.shared_prefixes), workload.shared_prefix_tokens
@@ -137,7 +156,7 @@ class Arrivals:
         return Request(at, prompt, output, asked, prefix, prefix_tokens)
 
     def _advance(self) -> None:
-        highest = self._workload.requests_per_second * self._load.most
+        highest = self._workload.requests_per_second * self._share * self._load.most
         if highest <= 0:
             self.next_at = float("inf")
             return
@@ -146,3 +165,13 @@ class Arrivals:
             self.next_at += random.expovariate(highest)
             if random.random() * self._load.most < self._load.at(self.next_at):
                 return
+
+
+def _shifted(workload: Workload, shift: Shift) -> Workload:
+    share = shift.shared_prefix_share
+    return replace(
+        workload,
+        prompt_tokens=shift.prompt_tokens or workload.prompt_tokens,
+        output_tokens=shift.output_tokens or workload.output_tokens,
+        shared_prefix_share=workload.shared_prefix_share if share is None else share,
+    )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simulator.arrivals import Request
+    from simulator.scenario import Speculation
 
 LATENCY_BOUNDS = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
 TTFT_BOUNDS = (
@@ -47,6 +48,11 @@ class Tally:
         self.counts[bisect_left(self.bounds, value)] += times
         self.sum += value * times
 
+    def merge(self, other: Tally) -> None:
+        """Count what another one with the same bounds counted."""
+        self.counts = [one + two for one, two in zip(self.counts, other.counts, strict=True)]
+        self.sum += other.sum
+
     @property
     def count(self) -> int:
         """All observations."""
@@ -63,6 +69,7 @@ class Counters:
         self.generation_tokens = 0
         self.itl = Tally(ITL_BOUNDS)
         self.preemptions = 0
+        self.drafts = self.draft_tokens = self.accepted_tokens = 0.0
         # When a request is admitted, and when its prompt is done: prompt tokens come in one lump.
         self.prefix_queries = 0
         self.prefix_hits = 0
@@ -119,6 +126,18 @@ class Counters:
         self.request_preemptions.add(request.preemptions)
         self.request_n.add(1)
         self.answer(request.handler, "POST", 200, now - request.arrival)
+
+    def fail(self, request: Request, now: float) -> None:
+        """Count a request that ended with an error."""
+        self.finished["error"] += 1
+        self.answer(request.handler, "POST", 500, now - request.arrival)
+
+    def drafted(self, tokens: int, speculation: Speculation) -> None:
+        """Count the drafts behind so many tokens: the part of each that a token stands for."""
+        drafts = tokens / (1 + speculation.accepted)
+        self.drafts += drafts
+        self.draft_tokens += drafts * speculation.tokens
+        self.accepted_tokens += drafts * speculation.accepted
 
     def answer(self, handler: str, method: str, status: int, seconds: float) -> None:
         """Count one HTTP request that was answered."""

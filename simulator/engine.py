@@ -14,25 +14,34 @@ from typing import TYPE_CHECKING
 
 from simulator.arrivals import Arrivals, Load, Request
 from simulator.counters import Counters, Work
+from simulator.faults import LoadChange, Shift
 from simulator.kv_cache import KvCache
-from simulator.scenario import Freeze, LoadChange
+from simulator.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simulator.scenario import EngineConfig, Fault, Workload
+    from simulator.faults import Fault
+    from simulator.scenario import EngineConfig, Workload
 
 
 class Engine:
-    """One engine: waiting queue, running batch, KV cache, counters."""
+    """One engine: waiting queue, running batch, KV cache, counters. Of the workload, `share` comes here."""
 
     def __init__(
-        self, config: EngineConfig, workload: Workload, seed: int, start: float = 0.0, faults: Sequence[Fault] = ()
+        self,
+        config: EngineConfig,
+        workload: Workload,
+        seed: int,
+        start: float = 0.0,
+        faults: Sequence[Fault] = (),
+        share: float = 1.0,
     ) -> None:
         self.config = config
         load = Load([fault for fault in faults if isinstance(fault, LoadChange)])
-        self._freezes = sorted((f.at, f.at + f.seconds) for f in faults if isinstance(f, Freeze))
-        self._arrivals = Arrivals(workload, load, config.max_model_len, seed, start)
+        shifts = [fault for fault in faults if isinstance(fault, Shift)]
+        self._trouble = Trouble(faults, seed)
+        self._arrivals = Arrivals(workload, load, config.max_model_len, seed, start, share, shifts)
         self._inbox: deque[Request] = deque()
         """Requests submitted from outside, in the order of their arrival."""
         self._random = Random(f"steps {seed}")
@@ -147,7 +156,9 @@ class Engine:
                 request = arrivals.pop()
                 if request.arrival < self.up_at:
                     continue
-                if self.refuses():
+                if self._trouble.is_bad(request.arrival):
+                    self.counters.answer(request.handler, "POST", 400, 0.001)
+                elif self.refuses():
                     self.counters.answer(request.handler, "POST", 503, 0.001)
                 else:
                     self._queue(request)
@@ -182,10 +193,15 @@ class Engine:
                 break
             self._waiting.popleft()
             budget -= self._prefill(request, step, budget)
-        cost = config.base_ms + config.per_sequence_ms * step.decoding + config.per_prompt_token_ms * step.prompt_tokens
-        factor = self.slowdown * (self._random.lognormvariate(0.0, config.noise) if config.noise else 1.0) / 1000
+        decode = config.base_ms + config.per_sequence_ms * step.decoding
+        if config.speculation is not None:
+            # A step gives every sequence its accepted tokens at once; here each token has a step of its share.
+            decode = (decode + config.speculation.draft_ms) / (1 + config.speculation.accepted)
+        cost = decode + config.per_prompt_token_ms * step.prompt_tokens
+        noise = self._random.lognormvariate(0.0, config.noise) if config.noise else 1.0
+        factor = self.slowdown * self._trouble.slowdown(self.now) * noise / 1000
         step.prompt_seconds = config.per_prompt_token_ms * step.prompt_tokens * factor
-        step.end = self._thaw(step.begin, step.begin + cost * factor)
+        step.end = self._trouble.thaw(step.begin, step.begin + cost * factor)
         return step
 
     def _admit(self, request: Request) -> bool:
@@ -250,13 +266,6 @@ class Engine:
     def _prefix_blocks(self, request: Request) -> int:
         return request.prefix_tokens // self.config.block_size if self.config.enable_prefix_caching else 0
 
-    def _thaw(self, begin: float, end: float) -> float:
-        """Put the end of a step off by as long as the engine is frozen meanwhile."""
-        for frozen, thawed in self._freezes:
-            if frozen < end and begin < thawed:
-                end += thawed - max(begin, frozen)
-        return end
-
     # --- at the end of a step
 
     def _complete(self, step: _Step) -> None:
@@ -270,14 +279,22 @@ class Engine:
         work.prompt_tokens += step.prompt_tokens
         work.prompt_seconds += step.prompt_seconds
         work.sequence_seconds += step.decoding * seconds
-        computed = 0
+        computed = failed = 0
         if step.decoding:
             # Whoever decodes had its last token at the end of the step before, which is when this one began.
             counters.itl.add(seconds, step.decoding)
+            if self.config.speculation is not None:
+                counters.drafted(step.decoding, self.config.speculation)
             for request in self._ends_at.pop(self._tick, ()):
                 request.generated = self.generated(request)
                 self._finish(request)
         for request in step.prefilled:
+            if self._trouble.fails(self.now):
+                self._leave(request)
+                request.failed = True
+                counters.fail(request, self.now)
+                failed += 1
+                continue
             if request.first_token is None:
                 request.first_token = self.now
                 computed += counters.first_token(request, self.now)
@@ -288,7 +305,7 @@ class Engine:
                 self._finish(request)
             else:
                 self._join(request)
-        tokens = step.decoding + len(step.prefilled)
+        tokens = step.decoding + len(step.prefilled) - failed
         if tokens:
             counters.generation_tokens += tokens
             counters.iteration_tokens.add(computed + tokens)

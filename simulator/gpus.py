@@ -1,42 +1,28 @@
-"""Simulated GPUs: what an engine's work does to power, temperature, clocks and energy, and what NVML would tell of it.
+"""Simulated GPUs: what an engine's work does to power, temperature, clocks and energy.
 
 The numbers are those of an H100 SXM in a server with good airflow; the shapes are simple on purpose: power follows the
 work, temperature follows power through one time constant, and a governor takes clocks away above the slowdown
-temperature.
+temperature, and where the power limit would be passed.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from metrics.sample import Process, Sample, Source
-from metrics.series import series
+from simulator.faults import Clock, CoolingLoss, DriverHang, GpuError, Neighbour, PowerCap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from simulator.engine import Engine
-    from simulator.scenario import CoolingLoss, GpuConfig
+    from simulator.faults import Fault
+    from simulator.scenario import GpuConfig
 
-NAME = "NVIDIA H100 80GB HBM3 (simulated)"
 TICK = 0.25
 """Seconds in which power and clocks are held constant; a power of two, so that their sum is exact."""
-THROTTLE_REASONS = (
-    "gpu_idle",
-    "applications_clocks",
-    "sw_power_cap",
-    "hw_slowdown",
-    "sync_boost",
-    "sw_thermal",
-    "hw_thermal",
-    "hw_power_brake",
-    "display_clocks",
-)
-GIB = 1024.0**3
-MEMORY_BYTES = 79.65 * GIB
-IDLE_BYTES = 0.5 * GIB
 IDLE_WATTS, LIMIT_WATTS = 72.0, 700.0
 IDLE_MHZ, LEAST_MHZ, MOST_MHZ, MEMORY_MHZ = 345.0, 1155.0, 1980.0, 2619.0
 SURROUNDINGS = 32.0
@@ -47,6 +33,8 @@ SLOWDOWN_CELSIUS = 87.0
 RELEASE_CELSIUS = 84.0
 CLOCK_DOWN_MHZ, CLOCK_UP_MHZ = 165.0, 15.0
 """The governor takes clocks away fast and gives them back slowly, each tick."""
+_CLOCK_POWER = 1.7
+"""Power goes with this power of the clock: voltage falls with it."""
 
 
 class Reading(Struct, frozen=True):
@@ -58,70 +46,155 @@ class Reading(Struct, frozen=True):
     serving: bool
     utilisation: float
     watts: float
+    limit_watts: float
     joules: float
     celsius: float
     mhz: float
-    throttled: bool
+    reasons: frozenset[str]
+    """Why the clock is held down, as NVML calls it."""
+    neighbour_gib: float = 0.0
+    """Memory of a process of somebody else's; 0: there is none."""
+    neighbour_share: float = 0.0
+    errors: tuple[GpuError, ...] = ()
+    """Faults of its hardware so far."""
+
+    @property
+    def lost(self) -> bool:
+        """The GPU has fallen off the bus."""
+        return any(error.what == "lost" for error in self.errors)
 
 
 class Gpu:
     """One GPU."""
 
-    def __init__(self, index: int, serving: bool, losses: Sequence[CoolingLoss]) -> None:
+    def __init__(self, index: int, serving: bool, faults: Sequence[Fault]) -> None:
         self.index = index
         self.serving = serving
-        self._losses = [loss for loss in losses if loss.gpu == index]
+        self._losses = [f for f in faults if isinstance(f, CoolingLoss) and f.gpu == index]
+        self._clocks = [f for f in faults if isinstance(f, Clock) and f.gpu == index]
+        self._neighbours = [f for f in faults if isinstance(f, Neighbour) and f.gpu == index]
+        self._errors = tuple(f for f in faults if isinstance(f, GpuError) and f.gpu == index)
+        self._caps = [f for f in faults if isinstance(f, PowerCap)]
         # Neighbours in one chassis never read the same: the air is warmer behind every other one.
         self._resistance = CELSIUS_PER_WATT * (1.0 + 0.03 * (index % 4) - 0.04 * (index % 2))
         self.celsius = SURROUNDINGS + self._resistance * IDLE_WATTS
         self.joules = 0.0
         self.watts = IDLE_WATTS
+        self.limit_watts = LIMIT_WATTS
+        self.reasons: frozenset[str] = frozenset()
         self.mhz = MOST_MHZ
         """Clock that the governor allows; an idle GPU reads less."""
+        self._cool_mhz = MOST_MHZ
+        """Clock that heat allows."""
+        self.share = 1.0
+        """Of its time, for the engine."""
+        self._utilisation = 0.0
 
-    @property
-    def throttled(self) -> bool:
-        """The governor holds the clock down."""
-        return self.mhz < MOST_MHZ
+    def advance(self, now: float, busy: float, intensity: float, slowest: float) -> None:
+        """Live through one tick that ends at `now`, busy for a share of it, with work of an intensity from 0 to 1.
 
-    def advance(self, now: float, busy: float, intensity: float, slowest_mhz: float) -> None:
-        """Live through one tick that ends at `now`, busy for a share of it, with work of an intensity from 0 to 1."""
+        `slowest` is the pace of the slowest GPU of its group, 1 being that of one at full clock and undisturbed.
+        """
         resistance = self._resistance
         for loss in self._losses:
             resistance *= loss.factor if loss.at < now else 1.0
+        self.limit_watts = min([LIMIT_WATTS, *(cap.watts for cap in self._caps if cap.there(now))])
+        self.share = 1.0 - sum(each.share for each in self._neighbours if each.there(now))
         # Ranks of one tensor-parallel group wait for the slowest: waiting spins, and spinning draws a quarter.
-        working = slowest_mhz / self.mhz
-        load = busy * (0.25 + working * (0.05 + 0.7 * intensity))
-        self.watts = IDLE_WATTS + (LIMIT_WATTS - IDLE_WATTS) * load * (self.mhz / MOST_MHZ) ** 1.7
+        working = slowest / self.pace
+        load = busy * (0.25 + working * (0.05 + 0.7 * intensity)) + (1.0 - self.share) * 0.6
+        self._utilisation = min(1.0, busy + 1.0 - self.share)
+        held: dict[float, str] = {clock.mhz: clock.reason for clock in self._clocks if clock.there(now)}
+        allowed = min([self._cool_mhz, *held])
+        capped = _clock_within(self.limit_watts, load)
+        self.mhz = min(allowed, capped)
+        reasons: set[str] = {held[self.mhz]} - {""} if self.mhz in held else set()
+        reasons |= {"hw_slowdown", "hw_thermal"} if self._cool_mhz < MOST_MHZ else set()
+        reasons |= {"sw_power_cap"} if capped < allowed else set()
+        self.reasons = frozenset(reasons)
+        self.watts = IDLE_WATTS + (LIMIT_WATTS - IDLE_WATTS) * load * (self.mhz / MOST_MHZ) ** _CLOCK_POWER
         self.joules += self.watts * TICK
         steady = SURROUNDINGS + resistance * self.watts
         self.celsius += (steady - self.celsius) * TICK / HEATING_SECONDS
         if self.celsius >= SLOWDOWN_CELSIUS:
-            self.mhz = max(LEAST_MHZ, self.mhz - CLOCK_DOWN_MHZ)
+            self._cool_mhz = max(LEAST_MHZ, self._cool_mhz - CLOCK_DOWN_MHZ)
         elif self.celsius < RELEASE_CELSIUS:
-            self.mhz = min(MOST_MHZ, self.mhz + CLOCK_UP_MHZ)
+            self._cool_mhz = min(MOST_MHZ, self._cool_mhz + CLOCK_UP_MHZ)
+
+    @property
+    def pace(self) -> float:
+        """How fast it works on the engine's steps, 1 being at full clock and undisturbed."""
+        return self.mhz / MOST_MHZ * self.share
+
+    def reading(self, now: float, *, up: bool) -> Reading:
+        """Read it as it is at `now`."""
+        there = [each for each in self._neighbours if each.there(now)]
+        return Reading(
+            at=now,
+            index=self.index,
+            serving=self.serving and up,
+            utilisation=self._utilisation,
+            watts=self.watts,
+            limit_watts=self.limit_watts,
+            joules=self.joules,
+            celsius=self.celsius,
+            mhz=self.mhz if self._utilisation > 0 else IDLE_MHZ,
+            reasons=self.reasons,
+            neighbour_gib=sum(each.memory_gib for each in there),
+            neighbour_share=1.0 - self.share,
+            errors=tuple(error for error in self._errors if error.at <= now),
+        )
+
+
+def _clock_within(limit: float, load: float) -> float:
+    """Tell the highest clock at which a load stays within a power limit."""
+    if load <= 0:
+        return MOST_MHZ
+    share = max(0.0, limit - IDLE_WATTS) / ((LIMIT_WATTS - IDLE_WATTS) * load)
+    return MOST_MHZ * min(1.0, max(LEAST_MHZ / MOST_MHZ, math.pow(share, 1.0 / _CLOCK_POWER)))
 
 
 class Gpus:
-    """The GPUs of the host, and how they slow the engine that runs on them."""
+    """The GPUs of the host: one group after another, each slowing the engine that runs on it."""
 
-    def __init__(self, config: GpuConfig, losses: Sequence[CoolingLoss]) -> None:
-        self.config = config
-        self._gpus = [Gpu(index, index < config.tensor_parallel, losses) for index in range(config.count)]
-        self._busy_seconds = self._sequence_seconds = self._prompt_seconds = 0.0
+    def __init__(self, config: GpuConfig, faults: Sequence[Fault] = (), engines: int = 1) -> None:
+        size = config.tensor_parallel
+        self._gpus = [Gpu(index, index < size * engines, faults) for index in range(config.count)]
+        self._groups = [_Group(self._gpus[start : start + size]) for start in range(0, size * engines, size)]
+        self._idle = self._gpus[size * engines :]
+        self._hangs = [f for f in faults if isinstance(f, DriverHang)]
         self.readings: tuple[Reading, ...] = ()
+        self.driver_hangs = False
+        """The driver does not answer."""
 
     @property
-    def slowdown(self) -> float:
-        """How many times as long a step takes, because of the slowest GPU that serves."""
-        return MOST_MHZ / self._slowest
+    def slowdowns(self) -> list[float]:
+        """How many times as long a step of each engine takes, because of the slowest GPU under it."""
+        return [1.0 / group.slowest for group in self._groups]
+
+    def advance(self, now: float, engines: Sequence[Engine]) -> None:
+        """Live through one tick that ends at `now`, up to which the engines have advanced."""
+        for group, engine in zip(self._groups, engines, strict=True):
+            group.advance(now, engine)
+        for gpu in self._idle:
+            gpu.advance(now, 0.0, 0.0, gpu.pace)
+        up = now >= engines[0].up_at
+        self.readings = tuple(gpu.reading(now, up=up) for gpu in self._gpus)
+        self.driver_hangs = any(hang.there(now) for hang in self._hangs)
+
+
+class _Group:
+    """The GPUs of one engine, which work in lockstep."""
+
+    def __init__(self, gpus: Sequence[Gpu]) -> None:
+        self.gpus = gpus
+        self._busy_seconds = self._sequence_seconds = self._prompt_seconds = 0.0
 
     @property
-    def _slowest(self) -> float:
-        return min(gpu.mhz for gpu in self._gpus if gpu.serving)
+    def slowest(self) -> float:
+        return min(gpu.pace for gpu in self.gpus)
 
     def advance(self, now: float, engine: Engine) -> None:
-        """Live through one tick that ends at `now`, up to which the engine has advanced."""
         work = engine.work
         begin = engine.busy_since
         busy_seconds = work.busy_seconds + (max(0.0, now - begin) if begin is not None else 0.0)
@@ -131,102 +204,6 @@ class Gpus:
         self._busy_seconds, self._sequence_seconds = busy_seconds, work.sequence_seconds
         self._prompt_seconds = work.prompt_seconds
         intensity = 0.5 * min(1.0, batch) + 0.5 * min(1.0, prompts)
-        slowest = self._slowest
-        for gpu in self._gpus:
-            if gpu.serving:
-                gpu.advance(now, busy, intensity, slowest)
-            else:
-                gpu.advance(now, 0.0, 0.0, gpu.mhz)
-        up = now >= engine.up_at
-        self.readings = tuple(
-            Reading(
-                at=now,
-                index=gpu.index,
-                serving=gpu.serving and up,
-                utilisation=busy if gpu.serving else 0.0,
-                watts=gpu.watts,
-                joules=gpu.joules,
-                celsius=gpu.celsius,
-                mhz=gpu.mhz if gpu.serving and busy > 0 else IDLE_MHZ,
-                throttled=gpu.throttled,
-            )
-            for gpu in self._gpus
-        )
-
-
-class GpuCollector:
-    """Tells what NVML would: shaped as a collector, over the newest readings of the simulation."""
-
-    name = "nvml"
-    kind = Source.DRIVER
-    interval: float | None = None
-
-    def __init__(
-        self, readings: Callable[[], tuple[Reading, ...]], memory_used_gib: float, wall: float, mono: float
-    ) -> None:
-        self._readings = readings
-        self._memory_used_bytes = memory_used_gib * GIB
-        self._wall = wall
-        """Of second 0 of the engine's clock, as is `_mono`."""
-        self._mono = mono
-
-    async def collect(self) -> Sequence[Sample]:
-        """Make one Sample of each GPU, and one of the driver."""
-        readings = self._readings()
-        now = readings[0].at
-        driver = Sample(
-            source=self.name,
-            kind=Source.DRIVER,
-            wall=self._wall + now,
-            mono=self._mono + now,
-            gauges={"gpu_count": float(len(readings))},
-            facts={"driver_version": "simulated", "simulated": "true"},
-        )
-        return [driver, *map(self._sample, readings)]
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
-    def _sample(self, reading: Reading) -> Sample:
-        idle = reading.utilisation == 0
-        reasons = {"gpu_idle": idle, "hw_slowdown": reading.throttled, "hw_thermal": reading.throttled}
-        uuid = f"SIM-{reading.index:08d}"
-        used = self._memory_used_bytes if reading.serving else IDLE_BYTES
-        gauges = {
-            "utilisation": reading.utilisation,
-            "memory_used_bytes": used,
-            "memory_total_bytes": MEMORY_BYTES,
-            "power_watts": reading.watts,
-            "power_limit_watts": LIMIT_WATTS,
-            "temperature_celsius": float(round(reading.celsius)),
-            "memory_temperature_celsius": float(round(reading.celsius + 6 + reading.watts / 100)),
-            "slowdown_temperature_celsius": SLOWDOWN_CELSIUS,
-            "sm_clock_hertz": reading.mhz * 1e6,
-            "sm_clock_max_hertz": MOST_MHZ * 1e6,
-            "memory_clock_hertz": MEMORY_MHZ * 1e6,
-            "pcie_generation": 5.0,
-            "pcie_generation_max": 5.0,
-            "pcie_width": 16.0,
-            "pcie_width_max": 16.0,
-            "nvlink_links_active": 18.0,
-            "remapped_rows_uncorrectable": 0.0,
-            "remapped_rows_pending": 0.0,
-            "remapped_rows_failed": 0.0,
-        }
-        gauges |= {series("throttle", reason=each): float(reasons.get(each, False)) for each in THROTTLE_REASONS}
-        process = Process(100_000 + reading.index, f"VLLM::Worker_TP{reading.index}", "simulated", used - IDLE_BYTES)
-        return Sample(
-            source=f"gpu:{uuid}",
-            kind=Source.GPU,
-            wall=self._wall + reading.at,
-            mono=self._mono + reading.at,
-            counters={
-                "energy_joules": reading.joules,
-                "ecc_uncorrected": 0.0,
-                "ecc_corrected": 0.0,
-                "pcie_replays": 0.0,
-            },
-            gauges=gauges,
-            facts={"name": NAME, "uuid": uuid, "index": str(reading.index), "simulated": "true"},
-            processes=(process,) if reading.serving else (),
-        )
+        slowest = self.slowest
+        for gpu in self.gpus:
+            gpu.advance(now, busy, intensity, slowest)

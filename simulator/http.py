@@ -16,7 +16,8 @@ import msgspec
 from aiohttp import web
 
 from simulator.completion import Answer, Body, event
-from simulator.gpus import TICK, GpuCollector
+from simulator.gpus import TICK
+from simulator.nvml import GpuCollector
 from simulator.page import CONTENT_TYPE, render
 from simulator.simulation import Simulation
 
@@ -55,8 +56,7 @@ class Server:
         self._clock = clock
         self._api_key = api_key
         self._wall, self._mono = clock.wall(), clock.mono()
-        gpus = self.simulation.gpus
-        self.gpus = GpuCollector(lambda: gpus.readings, scenario.gpus.memory_used_gib, self._wall, self._mono)
+        self.gpus = GpuCollector(self.simulation.gpus, scenario.gpus.memory_used_gib, self._wall, self._mono)
         """Tells what NVML would; may be polled from any thread."""
         self._runner = self._listener()
         self._ticker: asyncio.Task[None] | None = None

@@ -8,54 +8,35 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from math import exp
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, field
 
-if TYPE_CHECKING:
-    from random import Random
+from simulator.faults import OF_GPU, Fault
+from simulator.lengths import Lengths
 
 
 class ScenarioError(Exception):
     """A scenario that cannot be used: one line with the file, the key and the reason."""
 
 
-class Lognormal(Struct, frozen=True, forbid_unknown_fields=True, tag="lognormal", tag_field="distribution"):
-    """Token counts with a long tail."""
+class Speculation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Speculative decoding: a draft of so many tokens, each accepted with a chance if the one before it was."""
 
-    median: float
-    sigma: float
-    """Standard deviation of the logarithm: 0.5 puts the 95th percentile at 2.3 times the median, 1 at 5.2 times."""
-    least: int = 1
-    most: int = 1_000_000
-
-    def __post_init__(self) -> None:
-        if self.median <= 0 or self.sigma < 0 or not 1 <= self.least <= self.most:
-            raise ValueError("a lognormal needs median above 0, sigma of at least 0, and 1 <= least <= most")
-
-    def draw(self, random: Random) -> int:
-        """Draw one token count."""
-        return min(self.most, max(self.least, round(self.median * exp(random.gauss(0.0, self.sigma)))))
-
-
-class Choice(Struct, frozen=True, forbid_unknown_fields=True, tag="choice", tag_field="distribution"):
-    """Token counts from a list, each as likely as the others."""
-
-    of: tuple[int, ...]
+    tokens: int
+    acceptance: float
+    draft_ms: float
+    """What drafting adds to a step."""
 
     def __post_init__(self) -> None:
-        if not self.of or min(self.of) < 1:
-            raise ValueError("a choice needs at least one number of tokens, each 1 or more")
+        if self.tokens < 1 or not 0 <= self.acceptance <= 1 or self.draft_ms < 0:
+            raise ValueError("speculation needs tokens of at least 1, acceptance from 0 to 1, draft_ms of at least 0")
 
-    def draw(self, random: Random) -> int:
-        """Draw one token count."""
-        return random.choice(self.of)
-
-
-Lengths = Lognormal | Choice
+    @property
+    def accepted(self) -> float:
+        """Tokens of a draft that are accepted, on average: p + p^2 + ... + p^tokens."""
+        return sum(self.acceptance**position for position in range(1, self.tokens + 1))
 
 
 class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,6 +59,9 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     enable_prefix_caching: bool = True
     max_num_queued_reqs: int | None = None
     """Requests beyond so many waiting ones are refused; None queues without a limit, as vLLM does unless told."""
+    speculation: Speculation | None = None
+    replica_shares: tuple[float, ...] = (1.0,)
+    """So many engines stand behind one address (data parallel), and each gets this share of the requests."""
 
     def __post_init__(self) -> None:
         positive = ("base_ms", "max_model_len", "max_num_seqs", "block_size")
@@ -90,6 +74,8 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(
                 "max_num_batched_tokens must be at least max_num_seqs: every sequence decodes in every step"
             )
+        if not self.replica_shares or min(self.replica_shares) < 0 or abs(sum(self.replica_shares) - 1) > 1e-6:
+            raise ValueError("replica_shares must be shares that add up to 1")
         # Otherwise one long sequence could never finish: it would be preempted for want of blocks, alone, for ever.
         if (self.num_gpu_blocks - 1) * self.block_size < self.max_model_len:
             raise ValueError("num_gpu_blocks must hold one sequence of max_model_len tokens, and one block more")
@@ -123,7 +109,7 @@ class Workload(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The GPUs: the first `tensor_parallel` of them serve the model in lockstep, the others idle."""
+    """The GPUs: groups of `tensor_parallel`, each in lockstep under one engine; those that are left idle."""
 
     count: int
     tensor_parallel: int
@@ -133,39 +119,6 @@ class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 1 <= self.tensor_parallel <= self.count:
             raise ValueError("tensor_parallel must lie between 1 and count")
-
-
-class LoadChange(Struct, frozen=True, forbid_unknown_fields=True, tag="load", tag_field="kind"):
-    """From `at` on, arrivals come at `multiplier` times the workload's rate, reached in a ramp of `over` seconds."""
-
-    at: float
-    multiplier: float
-    over: float = 0.0
-
-
-class Freeze(Struct, frozen=True, forbid_unknown_fields=True, tag="freeze", tag_field="kind"):
-    """The engine makes no step for so long, while HTTP goes on answering with the numbers of the last one."""
-
-    at: float
-    seconds: float
-
-
-class Restart(Struct, frozen=True, forbid_unknown_fields=True, tag="restart", tag_field="kind"):
-    """The server process dies and is back after so long, with empty counters and an empty cache."""
-
-    at: float
-    seconds: float
-
-
-class CoolingLoss(Struct, frozen=True, forbid_unknown_fields=True, tag="cooling_loss", tag_field="kind"):
-    """From `at` on, one GPU heats `factor` times as far above its surroundings as it should."""
-
-    at: float
-    gpu: int
-    factor: float
-
-
-Fault = LoadChange | Freeze | Restart | CoolingLoss
 
 
 class ExpectedRisk(Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,11 +154,11 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("warm_up_seconds must not be below 0")
         if self.workload.shared_prefix_tokens + 2 > self.engine.max_model_len:
             raise ValueError("shared_prefix_tokens leaves no room for a prompt and an answer within max_model_len")
+        if self.gpus.tensor_parallel * len(self.engine.replica_shares) > self.gpus.count:
+            raise ValueError("there are not tensor_parallel GPUs for each of replica_shares")
         for fault in self.faults:
-            if fault.at < 0:
-                raise ValueError(f"a fault at {fault.at} s lies in the warm-up, which nobody sees")
-            if isinstance(fault, CoolingLoss) and not 0 <= fault.gpu < self.gpus.count:
-                raise ValueError(f"cooling_loss names GPU {fault.gpu}, there are {self.gpus.count}")
+            if isinstance(fault, OF_GPU) and not 0 <= fault.gpu < self.gpus.count:
+                raise ValueError(f"a fault names GPU {fault.gpu}, there are {self.gpus.count}")
 
 
 def names() -> tuple[str, ...]:

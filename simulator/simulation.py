@@ -1,4 +1,4 @@
-"""A whole scenario in motion: the engine and the GPUs under it, in one virtual time, with what goes wrong in it."""
+"""A whole scenario in motion: the engines and the GPUs under them, in one virtual time, with what goes wrong in it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from simulator.engine import Engine
+from simulator.faults import GpuError, Restart
 from simulator.gpus import TICK, Gpus
-from simulator.scenario import CoolingLoss, Restart
 
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
+NEVER = 1e12
+
 
 class Simulation:
-    """Advances engine and GPUs together: the engine's work heats the GPUs, and their clocks set its pace.
+    """Advances engines and GPUs together: an engine's work heats its GPUs, and their clocks set its pace.
 
     Clocks and restarts take effect on a grid of `TICK` seconds, so that the course of things is the same however often
     it is looked at. Second 0 is when it is first looked at; the warm-up lies before.
@@ -23,14 +25,29 @@ class Simulation:
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario = scenario
         start = -scenario.warm_up_seconds
-        self.engine = Engine(scenario.engine, scenario.workload, seed, start, scenario.faults)
-        self.gpus = Gpus(scenario.gpus, [each for each in scenario.faults if isinstance(each, CoolingLoss)])
+        config, faults = scenario.engine, scenario.faults
+        # The first engine has the seed itself: one engine alone lives as it always did.
+        self.engines = tuple(
+            Engine(config, scenario.workload, seed + 1000 * number, start, faults, share)
+            for number, share in enumerate(config.replica_shares)
+        )
+        self.gpus = Gpus(scenario.gpus, faults, len(self.engines))
         self.now = start
         self.started_at = start
         """When the server process started."""
-        self._restarts = sorted((f.at, f.seconds) for f in scenario.faults if isinstance(f, Restart))
+        self._restarts = sorted(
+            [
+                *((f.at, f.seconds) for f in faults if isinstance(f, Restart)),
+                *((f.at, NEVER) for f in faults if isinstance(f, GpuError) and f.what == "lost"),
+            ]
+        )
         self._tick = ceil(start / TICK)
         self.advance(0.0)
+
+    @property
+    def engine(self) -> Engine:
+        """The first engine, which also serves the requests that come from outside."""
+        return self.engines[0]
 
     @property
     def up(self) -> bool:
@@ -40,12 +57,17 @@ class Simulation:
     def advance(self, to: float) -> None:
         """Live up to this moment; one in the past changes nothing."""
         while (tick := self._tick * TICK) <= to:
-            self.engine.advance(tick)
+            for engine in self.engines:
+                engine.advance(tick)
             if self._restarts and self._restarts[0][0] <= tick:
-                self.engine.restart(tick, self._restarts.pop(0)[1])
+                seconds = self._restarts.pop(0)[1]
+                for engine in self.engines:
+                    engine.restart(tick, seconds)
                 self.started_at = tick
-            self.gpus.advance(tick, self.engine)
-            self.engine.slowdown = self.gpus.slowdown
+            self.gpus.advance(tick, self.engines)
+            for engine, slowdown in zip(self.engines, self.gpus.slowdowns, strict=True):
+                engine.slowdown = slowdown
             self._tick += 1
-        self.engine.advance(to)
+        for engine in self.engines:
+            engine.advance(to)
         self.now = max(self.now, to)

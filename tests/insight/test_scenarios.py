@@ -12,7 +12,7 @@ from collectors.engines.dialect import read
 from collectors.exposition import Parser
 from metrics.sample import Sample, Source, State
 from metrics.snapshot import Risk, RiskState, Severity
-from simulator.gpus import GpuCollector
+from simulator.nvml import GpuCollector
 from simulator.page import render
 from simulator.scenario import load, names
 from simulator.simulation import Simulation
@@ -33,7 +33,7 @@ def live(driven: Drive, name: str, seconds: int = SECONDS) -> Iterator[tuple[flo
     """Poll a scenario once a second of simulated time; yields each moment and what was concluded."""
     scenario = load(name)
     simulation = Simulation(scenario, 1)
-    gpus = GpuCollector(lambda: simulation.gpus.readings, scenario.gpus.memory_used_gib, WALL, 0.0)
+    gpus = GpuCollector(simulation.gpus, scenario.gpus.memory_used_gib, WALL, 0.0)
     parser = Parser()
     for second in range(seconds):
         simulation.advance(float(second))

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.scenario import Choice, EngineConfig, GpuConfig, Scenario, Workload
+from simulator.lengths import Choice
+from simulator.scenario import EngineConfig, GpuConfig, Scenario, Workload
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from simulator.engine import Engine
-from simulator.scenario import Choice, EngineConfig, Freeze, LoadChange, Lognormal, Workload
+from simulator.faults import Freeze, LoadChange
+from simulator.lengths import Choice, Lognormal
+from simulator.scenario import EngineConfig, Workload
 
 if TYPE_CHECKING:
     from simulator.counters import Counters

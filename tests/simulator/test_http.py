@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from simulator import http
+from simulator.faults import Freeze, Restart
 from simulator.page import MARK
-from simulator.scenario import Freeze, Restart, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from simulator.scenario import Scenario
 
 CHAT, PLAIN = "/v1/chat/completions", "/v1/completions"
 

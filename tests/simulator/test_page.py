@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from simulator.faults import Restart
 from simulator.page import MARK, render
-from simulator.scenario import Restart, Scenario, load
+from simulator.scenario import Scenario, load
 from simulator.simulation import Simulation
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.arrivals import Load
-from simulator.scenario import Choice, LoadChange, Lognormal, ScenarioError, load, names, parse
+from simulator.faults import LoadChange
+from simulator.lengths import Choice, Lognormal
+from simulator.scenario import ScenarioError, load, names, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,12 +73,12 @@ def test_a_file_of_ones_own_loads_by_its_path(tmp_path: Path) -> None:
         (
             "[gpus]",
             "[[faults]]\nkind='cooling_loss'\nat=1\nfactor=2\ngpu=2\n[gpus]",
-            "s.toml: cooling_loss names GPU 2, there are 2",
+            "s.toml: a fault names GPU 2, there are 2",
         ),
         (
             "[gpus]",
             "[[faults]]\nkind='freeze'\nat=-1\nseconds=2\n[gpus]",
-            "s.toml: a fault at -1.0 s lies in the warm-up, which nobody sees",
+            "s.toml: faults[0]: at is -1.0: it lies in the warm-up, which nobody sees",
         ),
         (
             "num_gpu_blocks = 100",

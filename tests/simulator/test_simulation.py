@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from metrics.quantity import QUANTITIES, Kind
 from metrics.sample import Sample, Source
 from metrics.series import series, split_series
-from simulator.gpus import LEAST_MHZ, MOST_MHZ, THROTTLE_REASONS, TICK, Gpu, GpuCollector
+from simulator.faults import Restart
+from simulator.gpus import LEAST_MHZ, MOST_MHZ, TICK, Gpu
+from simulator.nvml import THROTTLE_REASONS, GpuCollector
 from simulator.page import render
-from simulator.scenario import Restart, load
+from simulator.scenario import load
 from simulator.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _collect(simulation: Simulation) -> dict[str, Sample]:
-    collector = GpuCollector(lambda: simulation.gpus.readings, 70.0, wall=1e9, mono=500.0)
+    collector = GpuCollector(simulation.gpus, 70.0, wall=1e9, mono=500.0)
     return {sample.source: sample for sample in asyncio.run(_poll(collector))}
 
 
@@ -50,7 +52,7 @@ def test_healthy_is_healthy() -> None:
     assert 0.012 < counters.itl.sum / counters.itl.count < 0.020
     assert sum(counters.ttft.counts[:10]) > 0.95 * counters.ttft.count
     assert counters.preemptions == counters.rejected == 0
-    assert all(300 < each.watts < 600 and each.celsius < 70 and not each.throttled for each in simulation.gpus.readings)
+    assert all(300 < each.watts < 600 and each.celsius < 70 and not each.reasons for each in simulation.gpus.readings)
 
 
 def test_overload_queues() -> None:
@@ -74,13 +76,13 @@ def test_a_hot_gpu_slows_the_others() -> None:
     healthy = itl.sum / itl.count
     simulation.advance(35.0)
     hot = simulation.gpus.readings[3]
-    assert hot.throttled
+    assert hot.reasons == {"hw_slowdown", "hw_thermal"}
     assert hot.celsius > 84
     assert hot.mhz == LEAST_MHZ
-    assert [each.index for each in simulation.gpus.readings if each.throttled] == [3]
+    assert [each.index for each in simulation.gpus.readings if each.reasons] == [3]
     assert all(each.celsius < 70 and each.mhz == MOST_MHZ for each in simulation.gpus.readings if each.index != 3)
     simulation.advance(90.0)
-    assert simulation.gpus.readings[3].throttled
+    assert simulation.gpus.readings[3].reasons
     assert (itl.sum - before[0]) / (itl.count - before[1]) > 1.7 * healthy
     sample = _collect(simulation)["gpu:SIM-00000003"]
     assert sample.gauges[series("throttle", reason="hw_thermal")] == 1.0
@@ -90,9 +92,9 @@ def test_a_hot_gpu_slows_the_others() -> None:
 def test_waiting_for_a_slow_gpu_draws_less_than_working() -> None:
     """A GPU waits for a slower neighbour in every step, which draws less than working and more than idling."""
     watts = []
-    for busy, slowest in ((0.0, MOST_MHZ), (1.0, LEAST_MHZ), (1.0, MOST_MHZ)):
-        gpu = Gpu(0, serving=True, losses=())
-        gpu.advance(TICK, busy, intensity=0.5, slowest_mhz=slowest)
+    for busy, slowest in ((0.0, 1.0), (1.0, LEAST_MHZ / MOST_MHZ), (1.0, 1.0)):
+        gpu = Gpu(0, serving=True, faults=())
+        gpu.advance(TICK, busy, intensity=0.5, slowest=slowest)
         watts.append(gpu.watts)
     assert watts == sorted(watts)
     assert watts[0] < 0.5 * watts[1]
