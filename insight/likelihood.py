@@ -1,24 +1,178 @@
-"""How likely a finding is to come again, in words, with the horizon and the counts that the words rest on."""
+"""How likely a finding is to come (again), in words, with the horizon and the counts that the words rest on.
+
+Three kinds of findings, three ways to know: events are counted (an XID, a restart, a burst of preemptions), levels are
+timed (a full cache, a queue), and what lies dormant (no spare replica, a cache that is off) comes with the load that
+would bring it. The horizon is as long as was observed, a day at most: nobody who watched for an hour knows tomorrow.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from insight.quality.statistics import wilson
 from metrics import units
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from metrics.snapshot import Effect
+
 LONGEST_HORIZON = 86_400.0
+ONE_EPISODE = 600.0
+"""Seconds; episodes that are closer are one: what flaps is not many faults."""
+BINS = ((0.6, "high"), (0.2, "medium"), (0.0, "low"))
+"""From which chance on it is called what."""
+GPU_DAYS_PER_FAULT = 3300.0
+"""Meta's Llama 3 405B training: 268 faults of GPUs and their memory on 16 384 GPUs in 54 days (its paper, table 5)."""
+SECONDS_PER_DAY = 86_400.0
+MOST_LOOKS = 300
+"""Of longer series every second, third, ... look is taken: the autocorrelation is of all pairs."""
+
+
+class Likelihood(Struct, frozen=True):
+    """How likely, over which horizon, and what that is known from."""
+
+    bin: str
+    """`certain`, `high`, `medium`, `low`, or `unknown`."""
+    text: str
+    """With the horizon and the counts."""
+    chance: float | None
+    """None where there is none to be told: an event that was never seen has a bound, not a chance."""
+    lo: float | None
+    hi: float | None
+    """The 95 % interval of a share of time; of an event never seen, `hi` bounds the chance."""
+    horizon: float
+    observed: float
+    """Seconds, both."""
+    count: float
+    """Episodes, or independent looks at a level."""
 
 
 def again(episodes: int, observed: float) -> str:
-    """Say how likely at least one more episode is within as long as was observed, a day at most.
+    """Say how likely at least one more episode is within as long as was observed, a day at most."""
+    return event(episodes, observed).text
 
-    For `episodes` >= 1 this is the Jeffreys predictive probability of a Poisson process that showed k episodes in T:
-    P(at least one within H) = 1 - (T / (T + H))^(k + 1/2). For none it would be ignorance that looks like a risk (29 %
-    for H = T), so then the rule of three bounds the rate instead: at most 3 / T with 95 % confidence.
+
+def active(observed: float) -> Likelihood:
+    """Say it of what is the case now."""
+    return Likelihood("certain", "certain (active)", 1.0, 1.0, 1.0, _horizon(observed), observed, 1)
+
+
+def episodes(spans: Iterable[tuple[float, float | None]], gap: float = ONE_EPISODE) -> int:
+    """Count episodes, (begin, end or None while it goes on) in seconds, those less than `gap` apart as one."""
+    count, last = 0, -math.inf
+    for begin, end in sorted(spans, key=lambda span: span[0]):
+        count += begin - last >= gap
+        last = max(last, math.inf if end is None else end)
+    return count
+
+
+def event(count: int, observed: float) -> Likelihood:
+    """Tell the chance of at least one more episode within the horizon H, after `count` in `observed` seconds T.
+
+    For k >= 1 this is the Jeffreys predictive probability of a Poisson process: 1 - (T / (T + H))^(k + 1/2), which is
+    65 % for one in H = T, 82 % for two. For none it would be ignorance that looks like a risk (29 %), so then the rule
+    of three bounds the rate instead: at most 3 / T with 95 % confidence.
     """
+    horizon = _horizon(observed)
     if observed <= 0:
-        return "not observed"
-    if episodes == 0:
-        return f"not observed in {units.duration(observed)} (at most 3 in as long)"
-    horizon = min(LONGEST_HORIZON, observed)
-    chance = 1 - (observed / (observed + horizon)) ** (episodes + 0.5)
-    seen = "once" if episodes == 1 else f"{episodes} times"
-    return f"{units.digits(chance * 100, 2)} % within {units.duration(horizon)} ({seen} in {units.duration(observed)})"
+        return Likelihood("unknown", "not observed", None, None, None, 0.0, 0.0, 0)
+    if count == 0:
+        text = f"not observed in {units.duration(observed)} (at most 3 in as long)"
+        return Likelihood("low", text, None, 0.0, -math.expm1(-3 * horizon / observed), horizon, observed, 0)
+    chance = 1 - (observed / (observed + horizon)) ** (count + 0.5)
+    seen = "once" if count == 1 else f"{count} times"
+    text = f"{_percent(chance)} within {units.duration(horizon)} ({seen} in {units.duration(observed)})"
+    return Likelihood(called(chance), text, chance, None, None, horizon, observed, count)
+
+
+def level(above: Sequence[bool], step: float, reach: Effect | None = None) -> Likelihood:
+    """Tell the share of time for which a level was beyond its threshold, looked at each `step` seconds.
+
+    The interval is Wilson's on as many looks as are independent: T / (1 + 2 * sum of autocorrelations) steps. `reach`
+    is the time to the threshold (`trend.time_to`): where that lies within the horizon, it is high whatever came before.
+    """
+    observed = len(above) * step
+    horizon = _horizon(observed)
+    if not above:
+        return Likelihood("unknown", "not observed", None, None, None, 0.0, 0.0, 0)
+    share, looks = sum(above) / len(above), _independent(above, step)
+    lo, hi = _wilson(share, looks)
+    over = f"{_percent(share)} of {units.duration(observed)} ({_span(lo, hi)}, {looks} independent looks)"
+    if reach is not None and reach.mid is not None and reach.mid < horizon:
+        text = f"reached in {units.duration(reach.mid)} if the trend holds; beyond it for {over}"
+        return Likelihood("high", text, share, lo, hi, horizon, observed, looks)
+    return Likelihood(called(share), f"beyond its threshold for {over}", share, lo, hi, horizon, observed, looks)
+
+
+def latent(rates: Sequence[float], step: float, capacity: float | None, growth: float = 1.0) -> Likelihood:
+    """Tell how often the load would exceed a capacity, requests/s both: the share of steps with rate * growth above."""
+    observed = len(rates) * step
+    if not rates or capacity is None:
+        text = "unknown: needs the capacity, and the rate of requests over time"
+        return Likelihood("unknown", text, None, None, None, _horizon(observed), observed, 0)
+    above = [rate * growth > capacity for rate in rates]
+    share, looks = sum(above) / len(above), _independent(above, step)
+    lo, hi = _wilson(share, looks)
+    grown = "" if growth == 1 else f" {units.digits(growth)} times"
+    text = (
+        f"{_percent(share)} of {units.duration(observed)} had{grown} a load above {units.rate(capacity)} "
+        f"({_span(lo, hi)}, {looks} independent looks)"
+    )
+    return Likelihood(called(share), text, share, lo, hi, _horizon(observed), observed, looks)
+
+
+def gpu_prior(gpus: int, horizon: float) -> Likelihood:
+    """Tell the chance of a hardware fault among so many GPUs, from outside: training load on another's machines."""
+    days = gpus * horizon / SECONDS_PER_DAY
+    chance = -math.expm1(-days / GPU_DAYS_PER_FAULT)
+    text = (
+        f"{_percent(chance)} within {units.duration(horizon)} for {gpus} GPUs, elsewhere: "
+        f"one fault in {GPU_DAYS_PER_FAULT:.0f} GPU-days of training (Llama 3 405B)"
+    )
+    return Likelihood(called(chance), text, chance, None, None, horizon, 0.0, 0)
+
+
+def called(chance: float) -> str:
+    """Name the bin of a chance."""
+    return next(name for least, name in BINS if chance >= least)
+
+
+def _horizon(observed: float) -> float:
+    return min(LONGEST_HORIZON, max(0.0, observed))
+
+
+def _independent(above: Sequence[bool], step: float) -> int:
+    """Count the looks that are worth an independent one, one at least.
+
+    A level that never changed shows no autocorrelation; it counts as one look in 10 min.
+    """
+    thin = max(1, len(above) // MOST_LOOKS)
+    above, step = above[::thin], step * thin
+    n, mean = len(above), sum(above) / len(above)
+    variance = mean * (1 - mean)
+    if variance == 0:
+        return max(1, round(n * step / ONE_EPISODE))
+    steps = 1.0
+    for lag in range(1, n):
+        alike = sum((a - mean) * (b - mean) for a, b in zip(above, above[lag:], strict=False)) / n / variance
+        if alike <= 0:
+            break
+        steps += 2 * alike
+    return max(1, round(n / steps))
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    found = wilson(round(share * n), n)
+    return (0.0, 1.0) if found is None else (min(share, found.lo), max(share, found.hi))
+
+
+def _span(lo: float, hi: float) -> str:
+    return f"{units.digits(lo * 100, 2)}-{units.digits(hi * 100, 2)} %"
+
+
+def _percent(share: float) -> str:
+    return f"{units.digits(share * 100, 2)} %"
