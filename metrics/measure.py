@@ -69,6 +69,23 @@ def total_gauge(source: SourceView, quantity: str, seconds: float = 0.0, end: fl
     known = {name: each for name in parts if (each := value(name)) is not None}
     if not known or (len(known) < len(parts) and _is_missing(source, quantity)):
         return None
+    return _together(quantity, known, value)
+
+
+def _mean(source: SourceView, quantity: str, window: float) -> float | None:
+    """Put together the means over the window of the engines that are there now."""
+
+    def value(name: str) -> float | None:
+        return None if source.gauge(name) is None else source.gauge_mean_at(name, window, source.view.mono)
+
+    known = {name: mean for name in source.parts(quantity) if (mean := value(name)) is not None}
+    return _together(quantity, known, value)
+
+
+def _together(quantity: str, known: Mapping[str, float], value: Callable[[str], float | None]) -> float | None:
+    """Make one value of those of the engines by the rule of the quantity; None where there is no rule."""
+    if not known:
+        return None
     if len(known) == 1:
         return next(iter(known.values()))
     if quantity == "kv_cache_usage":
@@ -121,10 +138,7 @@ def _gauge(source: SourceView, quantity: str, names: list[str], window: float) -
         value = total_gauge(source, quantity)
         if value is None and quantity in GAUGE_RULES:
             return None
-        now = source.view.mono
-        return Measure(
-            unit, value=value, mean=total_gauge(source, quantity, window, now) if value is not None else None
-        )
+        return Measure(unit, value=value, mean=None if value is None else _mean(source, quantity, window))
     stats = source.gauge_over(names[0], window)
     if stats is None:
         return None

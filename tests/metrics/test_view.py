@@ -168,6 +168,21 @@ def test_a_part_that_is_no_number_makes_the_whole_unknown() -> None:
     assert total_gauge(look([ok(0.0, gauges=both), bad]), "requests_running") == 2.0
 
 
+def test_the_mean_is_that_of_the_engines_that_are_there() -> None:
+    """One of three engines went early in the window: neither the sum nor its mean has anything of it any more."""
+    left = {'requests_running{engine="0"}': 4.0, 'requests_running{engine="1"}': 2.0}
+    usages = {'kv_cache_usage{engine="0"}': 0.2, 'kv_cache_usage{engine="1"}': 0.4}
+    gone = {'requests_running{engine="2"}': 30.0, 'kv_cache_usage{engine="2"}': 1.0}
+    samples = [ok(float(t), gauges={**left, **usages, **(gone if t < 3 else {})}) for t in range(10)]
+    source = look(samples)
+    running, usage = measure(source, "requests_running", 10.0), measure(source, "kv_cache_usage", 10.0)
+    assert running is not None
+    assert usage is not None
+    assert (running.value, running.mean) == (6.0, 6.0)
+    assert usage.value == pytest.approx(0.3)
+    assert usage.mean == pytest.approx(0.3)
+
+
 def test_the_mean_of_several_engines_is_that_of_their_sum() -> None:
     """Two engines that ran 2 and 3 requests, then 4 and 5, ran 7 on average."""
     samples = [ok(float(t), gauges={f'requests_running{{engine="{e}"}}': 2.0 * t + e for e in (0, 1)}) for t in (1, 2)]
