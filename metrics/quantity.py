@@ -69,6 +69,10 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("spec_drafts", counter, "1", "speculative drafts made"),
         ("spec_draft_tokens", counter, "tokens", "tokens drafted by speculation"),
         ("spec_accepted_tokens", counter, "tokens", "drafted tokens that were accepted"),
+        # told by servers that count neither hits nor drafts, over a time of their own choosing: never to be averaged
+        ("prefix_cache_hit_rate", gauge, "ratio", "share of prompt tokens from the prefix cache, as the server has it"),
+        ("spec_acceptance_rate", gauge, "ratio", "share of drafted tokens that were accepted, as the server has it"),
+        ("spec_acceptance_length", gauge, "tokens", "tokens that a step of speculation gave, as the server has it"),
         ("requests_running", gauge, "1", "requests in the running batch"),
         ("requests_waiting", gauge, "1", "requests in the queue"),
         ("kv_cache_usage", gauge, "ratio", "share of the KV cache in use"),
@@ -90,6 +94,8 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("probe_skipped", counter, "1", "requests that the probe planned and did not send, by reason"),
         ("probe_left_out", counter, "1", "requests of the probe that are left out of its latencies, by reason"),
         ("probe_tokens", counter, "tokens", "tokens that the probe cost, by kind"),
+        ("output_tokens_without_probe", counter, "tokens", "tokens generated for others than the probe"),
+        ("prompt_tokens_without_probe", counter, "tokens", "prompt tokens of others than the probe"),
         # --- one GPU
         ("utilisation", gauge, "ratio", "share of time in which any kernel ran (not how busy the GPU was)"),
         ("memory_utilisation", gauge, "ratio", "share of time in which device memory was read or written"),

@@ -1,63 +1,19 @@
 """SGLang with `--enable-metrics`: https://docs.sglang.io/references/production_metrics.html.
 
 Never asked for: `/health`, which runs a request of its own since 0.5.1. Never read: `cache_hit_rate`, which is that of
-the last prefill batch alone, and `gen_throughput`, which keeps its last value on an idle server.
+the last prefill batch alone and fell to 0 at each log line before 0.5.10 (the counters of cached tokens tell it over
+any window), and `gen_throughput`, which keeps its last value on an idle server and is 0 for the first steps of a busy.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
-
-from collectors.engines.dialect import Dialect, Endpoint, Reading, Size
+from collectors.engines.dialect import Dialect
 from collectors.engines.rule import Fold, Rule
 from collectors.engines.served_models import MODELS
+from collectors.engines.sglang_facts import FACTS
+from collectors.engines.sglang_gauges import NO_DRAFTS, NOT_YET, fresh, speculates
 from collectors.engines.sglang_unread import UNREAD
 from metrics.sample import Missing
-
-
-class _Server(Struct):
-    version: str | None = None
-    max_running_requests: Size | None = None
-    dp_size: Size | None = None
-    tp_size: Size | None = None
-    mem_fraction_static: float | None = None
-    chunked_prefill_size: int | None = None
-    schedule_policy: str | None = None
-    kv_cache_dtype: str | None = None
-    quantization: str | None = None
-    disable_radix_cache: bool | None = None
-    speculative_algorithm: str | None = None
-
-
-class _Model(Struct):
-    model_path: str | None = None
-    served_model_name: str | None = None
-
-
-_FLAGS = (
-    "dp_size",
-    "tp_size",
-    "mem_fraction_static",
-    "chunked_prefill_size",
-    "schedule_policy",
-    "kv_cache_dtype",
-    "quantization",
-    "disable_radix_cache",
-    "speculative_algorithm",
-)
-
-
-def _server(answer: _Server) -> Reading:
-    """Read version and flags. `max_running_requests` is that of one data-parallel rank."""
-    limit = answer.max_running_requests
-    flags = {flag: value for flag in _FLAGS if (value := getattr(answer, flag)) is not None}
-    facts = {"engine_version": answer.version or "", **{flag: str(value) for flag, value in flags.items()}}
-    return Reading(gauges={"max_running_requests": float(limit * (answer.dp_size or 1))} if limit else {}, facts=facts)
-
-
-def _model(answer: _Model) -> Reading:
-    return Reading(facts={"model": answer.served_model_name or "", "model_path": answer.model_path or ""})
-
 
 _NOT_SERVED = (
     "/metrics",
@@ -75,6 +31,7 @@ _NOT_SERVED = (
 _PREFILL = ("prefill_compute", "prefill_cache")
 _REALTIME = "sglang:realtime_tokens_total"
 _FIRST_USE = "SGLang writes it after the first request that has something to tell"
+
 
 SGLANG = Dialect(
     engine="sglang",
@@ -207,7 +164,9 @@ SGLANG = Dialect(
         ),
         Rule(
             quantity="requests_running",
-            names=("sglang:num_running_reqs",),  # refreshed at each prefill and every 40th step of decoding
+            names=("sglang:num_running_reqs",),
+            factor=fresh,
+            why=NOT_YET,
             consequence="the load of the engine is not known",
         ),
         Rule(
@@ -225,6 +184,8 @@ SGLANG = Dialect(
             quantity="kv_cache_usage",
             names=("sglang:token_usage",),  # rounded to 0.01; what the prefix cache could give up is not in use
             fold=Fold.MAX,
+            factor=fresh,
+            why=NOT_YET,
             consequence="a full KV cache cannot be foreseen",
         ),
         Rule(
@@ -233,14 +194,26 @@ SGLANG = Dialect(
             why="SGLang before 0.5.6 does not tell it",
             consequence="how many requests fit into the KV cache is not known",
         ),
+        # --- speculation: nothing is counted, these are means of the last log interval
+        Rule(
+            quantity="spec_acceptance_rate",
+            names=("sglang:spec_accept_rate",),  # 0.5.4
+            fold=Fold.MAX,
+            factor=speculates,
+            why=NO_DRAFTS,
+            consequence="how many drafted tokens are accepted is not known",
+        ),
+        Rule(
+            quantity="spec_acceptance_length",
+            names=("sglang:spec_accept_length",),  # 0.4.2
+            fold=Fold.MAX,
+            factor=speculates,
+            why=NO_DRAFTS,
+            consequence="what a step of speculation brings is not known",
+        ),
         Rule(quantity="max_model_len", names=("sglang:context_len",), fold=Fold.MAX, optional=True),  # 0.5.12
     ),
     absent=(
-        Missing(
-            "spec_accepted_tokens",
-            "SGLang tells the share of accepted drafts only as a gauge of its last log interval",
-            "what speculation brings over a window is not known",
-        ),
         Missing(
             "start_time_seconds",
             "SGLang's page is written by several processes and tells no start time",
@@ -248,8 +221,7 @@ SGLANG = Dialect(
         ),
     ),
     endpoints=(
-        Endpoint("/server_info", _Server, _server, once="/get_server_info"),
-        Endpoint("/model_info", _Model, _model, once="/get_model_info"),
+        *FACTS,
         MODELS,
     ),
     unread=UNREAD,

@@ -61,7 +61,8 @@ def test_the_first_token_of_a_request_is_counted() -> None:
     """After one request of 8 tokens the page says 7 decoded: the first came from the prefill."""
     result = reading("sglang", SGLANG)
     assert result.counters["output_tokens_total"] == 8.0
-    assert set(missing(result, SGLANG)) == {"itl_seconds", "prompt_tokens_cached", "preemptions"}
+    drafts = {"spec_acceptance_rate", "spec_acceptance_length"}
+    assert set(missing(result, SGLANG)) == {"itl_seconds", "prompt_tokens_cached", "preemptions"} | drafts
 
 
 def test_an_older_server_counts_when_a_request_ends() -> None:
@@ -107,6 +108,48 @@ def test_an_empty_priority_is_the_sum_of_the_others() -> None:
     """With priorities, a queue is there once as a whole and once for each priority."""
     result = reading("sglang-dp2", SGLANG)
     assert result.gauges['requests_waiting{engine="0"}'] == 3.0
+
+
+LAGGING = """
+sglang:num_running_reqs{model_name="m"} 0
+sglang:num_queue_reqs{model_name="m"} 0
+sglang:token_usage{model_name="m"} 0
+sglang:http_requests_active{endpoint="/v1/chat/completions",method="POST"} 8
+sglang:http_requests_active{endpoint="/metrics",method="GET"} 1
+"""
+LOAD = ("requests_running", "requests_waiting", "kv_cache_usage")
+
+
+def test_gauges_that_lag_are_not_0() -> None:
+    """Eight requests are open and the scheduler has told of none: how many run is not known, and it says why."""
+    result = old(LAGGING)
+    assert result.gauges == {"requests_waiting": 0.0}
+    assert {missing(result, SGLANG)[each] for each in ("requests_running", "kv_cache_usage")} == {
+        "SGLang has not told it yet: it does at a prefill and at every 40th step of decoding"
+    }
+
+
+def test_gauges_are_believed_where_nothing_is_open_and_where_they_say_anything() -> None:
+    """Monitors ask, and no client: 0 is 0. One that runs while eight are open is what the scheduler said last."""
+    assert [old(LAGGING.replace("} 8", "} 0")).gauges[each] for each in LOAD] == [0.0, 0.0, 0.0]
+    seen = old(LAGGING.replace('reqs{model_name="m"} 0', 'reqs{model_name="m"} 1', 1))
+    assert [seen.gauges[each] for each in LOAD] == [1.0, 0.0, 0.0]
+    assert [old(OLD).gauges[each] for each in LOAD] == [3.0, 2.0, 0.28]
+
+
+def test_speculation_that_is_off_is_not_one_that_fails() -> None:
+    """Without speculation its gauges are 0, which would be that no draft is ever accepted."""
+    off = 'sglang:spec_accept_rate{model_name="m"} 0\nsglang:spec_accept_length{model_name="m"} 0\n'
+    on = off.replace('rate{model_name="m"} 0', 'rate{model_name="m"} 0.6').replace("} 0\n", "} 2.5\n")
+    found = old(OLD + on).gauges
+    assert (found["spec_acceptance_rate"], found["spec_acceptance_length"]) == (0.6, 2.5)
+    assert not {"spec_acceptance_rate", "spec_acceptance_length"} & set(old(OLD + off).gauges)
+    assert "--speculative-algorithm" in missing(old(OLD + off), SGLANG)["spec_acceptance_rate"]
+
+
+def test_a_hit_rate_of_one_batch_is_never_read() -> None:
+    """`cache_hit_rate` is that of the last prefill batch, and 0 after each log line of older servers: counters tell."""
+    assert old(OLD + 'sglang:cache_hit_rate{model_name="m"} 0\n') == old(OLD)
 
 
 def test_what_monitors_ask_for_is_no_load() -> None:
