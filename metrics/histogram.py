@@ -32,9 +32,9 @@ class Histogram(Struct, frozen=True, array_like=True):
 
     @property
     def mean(self) -> float | None:
-        """Exact mean of the observations; None where there is none."""
+        """Exact mean of the observations; None where there is none, and where their sum fell while more came."""
         count = self.count
-        return self.sum / count if count > 0 else None
+        return self.sum / count if count > 0 and self.sum >= 0 else None
 
 
 class Quantile(Struct, frozen=True):

@@ -7,16 +7,17 @@ with `stderr` among the metrics. What is not as expected is left out; a file of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from insight.quality.statistics import Z95, wilson
+from metrics.quantity import MOST
 from metrics.snapshot import Measure
 
 _SHARES = frozenset(("acc", "acc_norm", "accuracy", "exact_match", "em", "pass@1", "prompt_level_strict_acc"))
 """Metrics that count right answers: their interval is Wilson's. That of any other is value +- 1.96 standard errors."""
 _SPREADS = frozenset(("stderr", "std", "var"))
+_LONGEST_NAME = 200
 
 
 def read_results(document: object) -> dict[str, Measure]:
@@ -31,7 +32,7 @@ def read_results(document: object) -> dict[str, Measure]:
         raise ValueError("it is neither a result file of lm-eval (results_*.json) nor a JSON log of Inspect")
     if not measures:
         raise ValueError("it holds no result: did the evaluation end?")
-    return measures
+    return {_printable(name): measure for name, measure in measures.items()}
 
 
 def _lm_eval(found: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Measure]:
@@ -88,14 +89,17 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _number(value: object) -> float | None:
+    """Read a number; None where it is none, or larger than anything that is measured."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+    return float(value) if -MOST <= value <= MOST else None  # false for NaN
 
 
 def _count(value: object) -> int | None:
     number = _number(value)
     return int(number) if number is not None and number >= 1 else None
+
+
+def _printable(name: str) -> str:
+    """Keep a name out of somebody else's file from acting on a terminal."""
+    return "".join(filter(str.isprintable, name))[:_LONGEST_NAME]

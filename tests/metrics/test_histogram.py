@@ -114,6 +114,11 @@ def test_histograms_with_other_buckets_are_not_added() -> None:
     assert merge([]) is None
 
 
+def test_a_sum_that_fell_has_no_mean() -> None:
+    """A page whose sum is lower than before while more was counted tells no mean, and none below 0."""
+    assert Histogram(BOUNDS, (1.0,) * 7, -0.004).mean is None
+
+
 def test_the_mean_is_exact() -> None:
     """The mean comes from the sum, not from the buckets."""
     values = [random.Random(3).uniform(0, 20) for _ in range(50)]

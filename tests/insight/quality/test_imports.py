@@ -94,6 +94,25 @@ def test_a_run_that_did_not_end_is_refused(empty: object) -> None:
         read_results(empty)
 
 
+@pytest.mark.parametrize("wild", [10**400, -(10**400), 1e300, float("inf"), float("nan")])
+def test_a_number_that_cannot_be_is_no_result(wild: float) -> None:
+    """A value or a count beyond all that is measured is left out; the rest of the file is read."""
+    found = read_results(
+        {
+            "results": {"a": {"acc,none": 0.5, "f1,none": wild}, "b": {"acc,none": wild}},
+            "n-samples": {"a": {"effective": wild}},
+        }
+    )
+    assert {name: (each.value, each.count) for name, each in found.items()} == {"a/acc": (0.5, None)}
+
+
+def test_a_name_cannot_act_on_a_terminal() -> None:
+    """Tasks and metrics are named by somebody else's file: what is not printable is left out of their names."""
+    names = list(read_results({"results": {"a\x1b]0;title\x07\nb": {"acc\u202e,none": 0.5, "x" * 999 + ",none": 1}}}))
+    assert names[0] == "a]0;titleb/acc"
+    assert len(names[1]) == 200
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: (
