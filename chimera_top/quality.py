@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from chimera_top.access import secrets
 from chimera_top.exit import UsageError
 from chimera_top.sources import DEFAULT_TARGET, access
 from collectors.target import target
@@ -44,7 +45,9 @@ def examined(settings: Settings, collectors: Sequence[Collector], clock: Clock) 
         heard = Heard()
         quiet = replace(plan, waiting=lambda heard=heard: heard.waiting)
         headers, ca_file = access(settings, each.name, os.environ)
-        canary = Canary(urls[each.name], quiet, clock=clock, headers=headers, ca_file=ca_file)
+        canary = Canary(
+            urls[each.name], quiet, clock=clock, headers=headers, ca_file=ca_file, embeddings=embeddings(settings)
+        )
         found += [Overheard(each, heard), canary]
     return found
 
@@ -87,15 +90,8 @@ def embeddings(settings: Settings) -> Endpoint | None:
         there = target(settings.embeddings)
     except ValueError as error:
         raise UsageError(f"--embeddings: {error}") from None
-    headers = dict(there.headers)
-    if (name := settings.embeddings_token_env) is not None:
-        token = os.environ.get(name, "").strip()
-        if not token:
-            raise UsageError(
-                f"--embeddings-token-env names the environment variable {name!r}, which is not set: export it first"
-            )
-        headers["Authorization"] = f"Bearer {token}"
-    return Endpoint(there.root, there.source, headers, settings.embeddings_model)
+    token = secrets(settings.embeddings_token_env, (), os.environ, called=("--embeddings-token-env", ""))
+    return Endpoint(there.root, there.source, {**there.headers, **token}, settings.ca_cert, settings.embeddings_model)
 
 
 def imported_quality(settings: Settings) -> dict[str, Measure]:

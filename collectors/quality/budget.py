@@ -16,12 +16,15 @@ class Budget:
         self.tokens_per_hour = tokens_per_hour
         self._spent: deque[tuple[float, float]] = deque()
         self._sum = 0.0
+        self.spent = 0.0
+        """Tokens that were ever taken."""
 
     def spend(self, tokens: float, now: float) -> None:
         """Count tokens that were taken."""
         self._forget(now)
         self._spent.append((now, tokens))
         self._sum += tokens
+        self.spent += tokens
 
     def seconds_until(self, tokens: float, now: float) -> float:
         """Tell in how many seconds there is room for so many tokens; 0 for now.

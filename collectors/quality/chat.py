@@ -5,23 +5,25 @@ No seed is sent: at temperature 0 nothing is drawn, and a seed of its own in a r
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from collectors.answer import Failure, quote
+from collectors.quality.served import refused, served
 from metrics.quality import Reply
 from metrics.sample import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from collectors.answer import Answer
     from collectors.fetch import Fetch
+    from collectors.quality.served import Served
 
-_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+_THOUGHT, _ANSWER = "<think>", "</think>"
+_TOKEN_FLAG = "--token-env"  # noqa: S105 -- the name of a flag
 # What a server answers to /v1/chat/completions when it has no such path, or a model without a chat template.
 _NO_CHAT = {400, 404, 405, 422, 501}
 
@@ -62,24 +64,6 @@ class _Completion(Struct):
     usage: _Usage | None = None
 
 
-class _Embedding(Struct):
-    embedding: list[float]
-    index: int = 0
-
-
-class _Embeddings(Struct):
-    data: list[_Embedding]
-
-
-class _Model(Struct):
-    id: str = ""
-    owned_by: str = ""
-
-
-class _Models(Struct):
-    data: list[_Model] = field(default_factory=list)
-
-
 class Chat:
     """One server: its model, and which of the two ways to ask it understands."""
 
@@ -87,7 +71,7 @@ class Chat:
         self._root = root
         self._shown = shown
         self._fetch = fetch
-        self._model: _Model | None = None
+        self._model: Served | None = None
         self._plain = False
         """Whether it is asked by /v1/completions: it has no chat, or its model no chat template."""
 
@@ -106,24 +90,6 @@ class Chat:
         self._plain = True
         return plain
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]] | Failure:
-        """Embed texts: a vector for each, all of one length."""
-        if (failure := await self.learn()) is not None:
-            return failure
-        answer = await self._post("/v1/embeddings", {**self._named(), "input": list(texts)})
-        if isinstance(answer, Failure):
-            return answer
-        if answer.status != 200:
-            return _refused(answer, f"{self._shown}/v1/embeddings")
-        try:
-            rows = sorted(msgspec.json.decode(answer.body, type=_Embeddings).data, key=lambda each: each.index)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            rows = []
-        vectors = [row.embedding for row in rows]
-        if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) != 1 or not vectors[0]:
-            return Failure(State.DOWN, f"{self._shown}/v1/embeddings did not answer one vector for each text")
-        return vectors
-
     @property
     def can_be_cold(self) -> bool | None:
         """Whether this kind of server is known to answer from a cold cache when asked to; None before it was asked."""
@@ -131,18 +97,11 @@ class Chat:
 
     async def learn(self) -> Failure | None:
         """Ask which model there is, once; a server that does not tell is asked without a name."""
-        if self._model is not None:
-            return None
-        answer = await self._fetch.get(f"{self._root}/v1/models", f"{self._shown}/v1/models")
-        if isinstance(answer, Failure):
-            return answer
-        if answer.status in {401, 403}:
-            return _refused(answer, f"{self._shown}/v1/models")
-        try:
-            models = msgspec.json.decode(answer.body, type=_Models).data if answer.status == 200 else []
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            models = []
-        self._model = models[0] if models else _Model()
+        if self._model is None:
+            found = await served(self._fetch, self._root, self._shown, _TOKEN_FLAG)
+            if isinstance(found, Failure):
+                return found
+            self._model = found
         return None
 
     def forget(self) -> None:
@@ -180,7 +139,7 @@ def _reply(answer: Answer | Failure, shown: str) -> Reply | Failure:
     if isinstance(answer, Failure):
         return answer
     if answer.status != 200:
-        return _refused(answer, shown)
+        return refused(answer, shown, _TOKEN_FLAG)
     try:
         found = msgspec.json.decode(answer.body, type=_Completion)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -190,23 +149,23 @@ def _reply(answer: Answer | Failure, shown: str) -> Reply | Failure:
     choice, usage = found.choices[0], found.usage or _Usage()
     message = choice.message or _Message()
     written = (message.content if choice.message else choice.text) or ""
-    text = _THOUGHT.sub("", written)
-    if "<think>" in text:  # cut off before it came to an answer
-        text = text.partition("<think>")[0]
     details = usage.prompt_tokens_details
     return Reply(
-        text=text.strip(),
+        text=_spoken(written),
         finish=choice.finish_reason or "",
-        reasoning="<think>" in written or bool(message.reasoning_content or message.reasoning),
+        reasoning=_THOUGHT in written or _ANSWER in written or bool(message.reasoning_content or message.reasoning),
         prompt_tokens=max(0, usage.prompt_tokens or 0),
         output_tokens=max(0, usage.completion_tokens or 0),
         cached_tokens=None if details is None else details.cached_tokens,
     )
 
 
-def _refused(answer: Answer, shown: str) -> Failure:
-    said = quote(answer.body)
-    if answer.status in {401, 403}:
-        why = "it wants a token that may ask questions; give one with --token-env NAME"
-        return Failure(State.UNAUTHORISED, f"{answer.status} from {shown}: {why}")
-    return Failure(State.DOWN, ": ".join(filter(None, (f"{answer.status} from {shown}", said))))
+def _spoken(written: str) -> str:
+    """Take off what was thought; where only its end stands, it began in the prompt, as some templates have it.
+
+    A thought without an end was cut off before it came to an answer. All in one pass: a pattern that looks for both
+    ends takes minutes over a megabyte of blanks, with every thread waiting.
+    """
+    first, *later = written.split(_THOUGHT)
+    said = [first.rpartition(_ANSWER)[2], *(part.partition(_ANSWER)[2] for part in later)]
+    return "".join(part.strip() for part in said)

@@ -1,7 +1,8 @@
 """What embeddings tell of an answer: whether it speaks of the question, and whether its sentences hang together.
 
 Both compare an answer with itself over time, never one model with another: the level depends on the embedding model,
-on the length and on the kind of the question.
+on the length and on the kind of the question. So that a longer answer is not a more coherent one, all answers are
+measured on sentences of like length and on the first few of them.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_SENTENCES = 8
+LEAST_WORDS, MOST_WORDS = 3, 40
+"""Shorter pieces (`1.`, `Yes.`) are no sentences, and longer ones are cut: a long text resembles every other."""
 _END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def sentences(text: str) -> list[str]:
-    """Split a text into its first sentences, `MAX_SENTENCES` at most."""
-    return [part.strip() for part in _END.split(text) if part.strip()][:MAX_SENTENCES]
+    """Split a text into its first sentences, `MAX_SENTENCES` at most, each of `LEAST_WORDS` to `MOST_WORDS` words."""
+    parts = (part.split() for part in _END.split(text))
+    return [" ".join(words[:MOST_WORDS]) for words in parts if len(words) >= LEAST_WORDS][:MAX_SENTENCES]
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float | None:

@@ -10,39 +10,67 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
-from insight.quality.statistics import fisher
+from insight.quality.grading import NOT_JSON
+from insight.quality.statistics import Interval, fisher, wilson
 from metrics.quality import Arm, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from metrics.quality import Graded
 
 
 class Consistency(Struct, frozen=True):
-    """Pairs of answers to one prompt."""
+    """Pairs of answers to one prompt.
 
-    cold_pairs: int
+    R41 reads it: the cache spoils answers where `p` or `p_graded` is below 0.01 with at least 50 pairs of both kinds,
+    or, with any number of pairs, where `warm_only_broken` is not 0. `warm_mismatch` against `cold_mismatch` says how
+    often.
+    """
+
+    cold_pairs: int = 0
     """Both with a cold cache."""
-    cold_same: int
+    cold_same: int = 0
     """Of those: word for word the same. An item for this asks for 32 to 64 tokens, so that they are compared whole."""
-    warm_pairs: int
+    cold_same_grade: int = 0
+    """Of the cold pairs: right both, or wrong both."""
+    warm_pairs: int = 0
     """One with a cold cache, one with a warm one."""
-    warm_same: int
-    warm_same_grade: int
-    """Of the warm pairs: right both, or wrong both."""
-    not_warm: int
+    warm_same: int = 0
+    warm_same_grade: int = 0
+    not_warm: int = 0
     """Pairs left out because the server said that the warm answer took nothing from its cache."""
+    warm_only_wrong: int = 0
+    """Items right with a cold cache, both times, and wrong with a warm one."""
+    warm_only_broken: int = 0
+    """Of those: JSON with a cold cache, both times, and none at all with a warm one."""
 
     @property
     def p(self) -> float | None:
         """One-sided Fisher p that warm answers differ so much more often by chance; None without both kinds."""
+        return self._fisher(self.warm_same, self.cold_same)
+
+    @property
+    def p_graded(self) -> float | None:
+        """The same of what became of the answers: right both, or wrong both."""
+        return self._fisher(self.warm_same_grade, self.cold_same_grade)
+
+    @property
+    def warm_mismatch(self) -> Interval | None:
+        """Share of the warm pairs that differ in any word, with Wilson's interval."""
+        return wilson(self.warm_pairs - self.warm_same, self.warm_pairs)
+
+    @property
+    def cold_mismatch(self) -> Interval | None:
+        """Share of the cold pairs that differ in any word: the base rate."""
+        return wilson(self.cold_pairs - self.cold_same, self.cold_pairs)
+
+    def _fisher(self, warm_alike: int, cold_alike: int) -> float | None:
         if not self.cold_pairs or not self.warm_pairs:
             return None
-        return fisher(
-            self.warm_pairs - self.warm_same, self.warm_same, self.cold_pairs - self.cold_same, self.cold_same
-        )
+        return fisher(self.warm_pairs - warm_alike, warm_alike, self.cold_pairs - cold_alike, cold_alike)
 
 
 def consistency(graded: Iterable[Graded]) -> Consistency | None:
@@ -55,30 +83,41 @@ def consistency(graded: Iterable[Graded]) -> Consistency | None:
     for each in graded:
         if each.arm is not Arm.ONLY and each.outcome is not Outcome.FAILED:
             rounds.setdefault((each.item, each.round), {})[each.arm] = each
-    cold = [(arms[Arm.COLD], arms[Arm.AGAIN]) for arms in rounds.values() if {Arm.COLD, Arm.AGAIN} <= arms.keys()]
-    warm = [(arms[Arm.COLD], arms[Arm.WARM]) for arms in rounds.values() if {Arm.COLD, Arm.WARM} <= arms.keys()]
-    cold = [(one, other) for one, other in cold if not (one.cached_tokens or other.cached_tokens)]
-    truly_warm = [(one, other) for one, other in warm if not one.cached_tokens and other.cached_tokens != 0]
-    if not cold and not warm:
-        return None
+    found = [_compared(arms) for arms in rounds.values()]
+    whole = add(found)
+    return whole if whole and (whole.cold_pairs or whole.warm_pairs or whole.not_warm) else None
+
+
+def _compared(arms: Mapping[Arm, Graded]) -> Consistency:
+    """Compare the arms of one item and round."""
+    cold, warm, again = (arms.get(each) for each in (Arm.COLD, Arm.WARM, Arm.AGAIN))
+    if cold is None:
+        return Consistency()
+    base = again is not None and not (cold.cached_tokens or again.cached_tokens)
+    hit = warm is not None and not cold.cached_tokens and warm.cached_tokens != 0
+    spoilt = base and hit and _right(cold) and _right(again) and not _right(warm)
     return Consistency(
-        cold_pairs=len(cold),
-        cold_same=sum(one.digest == other.digest for one, other in cold),
-        warm_pairs=len(truly_warm),
-        warm_same=sum(one.digest == other.digest for one, other in truly_warm),
-        warm_same_grade=sum(_right(one) == _right(other) for one, other in truly_warm),
-        not_warm=len(warm) - len(truly_warm),
+        cold_pairs=base,
+        cold_same=base and _same(cold, again),
+        cold_same_grade=base and _right(cold) == _right(again),
+        warm_pairs=hit,
+        warm_same=hit and _same(cold, warm),
+        warm_same_grade=hit and _right(cold) == _right(warm),
+        not_warm=warm is not None and not hit,
+        warm_only_wrong=spoilt,
+        warm_only_broken=spoilt and warm is not None and warm.why == NOT_JSON,
     )
 
 
 def add(parts: Iterable[Consistency]) -> Consistency | None:
     """Add up what was found of several servers; None where there is nothing to add."""
-    rows = [
-        (each.cold_pairs, each.cold_same, each.warm_pairs, each.warm_same, each.warm_same_grade, each.not_warm)
-        for each in parts
-    ]
+    rows = [astuple(each) for each in parts]
     return Consistency(*map(sum, zip(*rows, strict=True))) if rows else None
 
 
-def _right(graded: Graded) -> bool:
-    return graded.outcome is Outcome.RIGHT
+def _same(one: Graded, other: Graded | None) -> bool:
+    return other is not None and one.digest == other.digest
+
+
+def _right(graded: Graded | None) -> bool:
+    return graded is not None and graded.outcome is Outcome.RIGHT

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from insight.quality.fault import Fault, fault
 from insight.quality.json_schema import violation
 from insight.quality.text import bare, fenced, letter, normalised, numbers, repeats, token_f1
 from metrics.quality import Choice, Contains, Exact, Graded, Json, Number, Outcome, Regex, Stops, TokenF1
@@ -19,15 +20,21 @@ if TYPE_CHECKING:
 MAX_CHECKED = 8_000
 """Characters of an answer that are looked at: no item asks for as much, and a pattern may take long on more."""
 
+NOT_JSON = "it is not JSON"
+
 
 def grade(item: Item, reply: Reply) -> Graded:
-    """Say what became of an item that was answered. An answer that was cut off may still be right."""
+    """Say what became of an item that was answered. An answer that was cut off may still be right.
+
+    Of one that is not right, `why` is its `Fault` where it has one.
+    """
     text = reply.text[:MAX_CHECKED]
     found = _checked(item, text, reply)
-    outcome = found.outcome
-    if outcome is Outcome.WRONG and reply.finish == "length":
-        outcome = Outcome.CUT
-    return replace(found, outcome=outcome, digest=_digest(reply.text), cached_tokens=reply.cached_tokens)
+    outcome, why = found.outcome, found.why
+    if outcome is Outcome.WRONG:
+        why = fault(text, item.prompt) or why
+        outcome = Outcome.CUT if reply.finish == "length" else outcome
+    return replace(found, outcome=outcome, why=str(why), digest=_digest(reply.text), cached_tokens=reply.cached_tokens)
 
 
 def _checked(item: Item, text: str, reply: Reply) -> Graded:
@@ -90,7 +97,7 @@ def _json_violation(check: Json, text: str) -> str:
     try:
         value: Any = msgspec.json.decode(fenced(text))
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return "it is not JSON"
+        return NOT_JSON
     return violation(value, check.schema)
 
 
@@ -99,7 +106,7 @@ def _circling(check: Stops, text: str, reply: Reply) -> str:
         return "it did not end by itself"
     if len(text.split()) < check.least_words:
         return f"it has fewer than {check.least_words} words"
-    return "it goes round in circles" if repeats(text) else ""
+    return Fault.LOOP if repeats(text) else ""
 
 
 def _graded(item: Item, *, right: bool, why: str, exact: bool | None = None) -> Graded:

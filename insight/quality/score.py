@@ -28,13 +28,36 @@ def quality_measures(view: View, imported: Mapping[str, Measure] | None = None) 
     return {**summarise(graded, view.wall), **_spent(sources), **(imported or {})}
 
 
+def quality_facts(view: View, target: str) -> dict[str, str]:
+    """Tell in words what the questions to a target cost (`quality`) and by what embeddings (`embeddings`)."""
+    name = f"quality:{target}"
+    facts = view.of(name).facts if name in view.ids(Source.QUALITY) else {}
+    return {each: facts[each] for each in ("quality", "embeddings") if each in facts}
+
+
 def _spent(sources: list[SourceView]) -> dict[str, Measure]:
-    """Tell what asking has cost since this program began."""
+    """Tell what asking has cost since this program began: tokens, and dollars where their price is known."""
     counted = [source.newest_ok.counters for source in sources if source.newest_ok]
     tokens = [
         each[name] for each in counted for name in ("quality_prompt_tokens", "quality_output_tokens") if name in each
     ]
-    return {"tokens_spent": Measure("tokens", source="probe", value=math.fsum(tokens))} if tokens else {}
+    if not tokens:
+        return {}
+    spent = math.fsum(tokens)
+    found = {"tokens_spent": Measure("tokens", source="probe", value=spent)}
+    price = next(filter(None, map(_price, sources)), None)
+    if price is not None:
+        found["dollars_spent"] = Measure("$", source="probe", value=spent * price / 1e6)
+    return found
+
+
+def _price(source: SourceView) -> float | None:
+    """Read the price of a million tokens; a recording may hold anything."""
+    try:
+        price = float(source.facts.get("price", ""))
+    except ValueError:
+        return None
+    return price if 0 <= price < math.inf else None
 
 
 def quality_score(view: View, found: Mapping[str, Measure] | None) -> Score:

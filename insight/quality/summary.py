@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from insight.quality.consistency import add, consistency
+from insight.quality.fault import fault_of, shares
 from insight.quality.statistics import Interval, bootstrap_macro_f1, bootstrap_mean, wilson
 from metrics.quality import Arm, Graded, Outcome
 from metrics.snapshot import Measure
@@ -27,7 +28,7 @@ def summarise(graded: Mapping[str, Sequence[Graded]], now: float) -> dict[str, M
 
     `now` is in seconds since the epoch. In this order, each where there is something to tell: `accuracy` (split by
     family, and by target where there are several), `exact_match`, `f1`, `macro_f1`, `relevancy`, `coherence`,
-    `determinism`, `cache_consistency`, `graded_consistency`, `answered`.
+    `determinism`, `cache_consistency`, `graded_consistency`, `faults` (split by fault), `answered`.
     """
     recent = {name: [each for each in rows if now - each.wall <= WINDOW_SECONDS] for name, rows in graded.items()}
     asked = [each for rows in recent.values() for each in newest(rows, failed=True).values()]
@@ -43,6 +44,7 @@ def summarise(graded: Mapping[str, Sequence[Graded]], now: float) -> dict[str, M
         "relevancy": _measure(bootstrap_mean([each.relevancy for each in pooled if each.relevancy is not None], -1.0)),
         "coherence": _measure(bootstrap_mean([each.coherence for each in pooled if each.coherence is not None], -1.0)),
         **_consistencies(recent),
+        "faults": _faults(pooled),
         "answered": _measure(_share([each.outcome is not Outcome.FAILED for each in asked])),
     }
     return {name: measure for name, measure in found.items() if measure is not None}
@@ -88,6 +90,13 @@ def _split(answers: Sequence[Graded], label: Callable[[Graded], str]) -> dict[st
         parts.setdefault(label(each), []).append(each)
     found = {name: _measure(_accuracy(rows)) for name, rows in parts.items()}
     return {name: measure for name, measure in found.items() if measure is not None}
+
+
+def _faults(answers: Sequence[Graded]) -> Measure | None:
+    """Tell how many answers have any fault, and how many have each."""
+    parts = {f"fault={kind.name.lower()}": _measure(interval) for kind, interval in shares(answers).items()}
+    whole = _share([fault_of(each) is not None for each in answers])
+    return _measure(whole, {name: measure for name, measure in parts.items() if measure is not None})
 
 
 def _consistencies(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Measure | None]:

@@ -16,3 +16,11 @@ def model() -> Iterator[Model]:
     server = Model()
     yield server
     server.close()
+
+
+@pytest.fixture
+def other() -> Iterator[Model]:
+    """Another such server."""
+    server = Model()
+    yield server
+    server.close()

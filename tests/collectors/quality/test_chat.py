@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors.answer import Failure
+from collectors.answer import Answer, Failure
 from collectors.fetch import Fetch
-from collectors.quality.chat import Cache, Chat
+from collectors.quality.chat import Cache, Chat, _reply
 from metrics.quality import Reply
 from metrics.sample import State
 
@@ -66,6 +67,8 @@ def test_what_chat_said_is_told_when_neither_works(model: Model) -> None:
     [
         ({"content": "<think>six by seven</think>\n42"}, "42", True),
         ({"content": "<think>six by"}, "", True),
+        ({"content": "six by seven</think>\n\n42"}, "42", True),
+        ({"content": " 40 <think>a</think> + <think>b</think> 2 "}, "40+2", True),
         ({"content": None, "reasoning_content": "six by"}, "", True),
         ({"content": "42", "reasoning": "six by seven"}, "42", True),
         ({"content": None}, "", False),
@@ -76,6 +79,16 @@ def test_thoughts_are_no_answer(model: Model, message: dict[str, Any], text: str
     model.say = lambda _: {"choices": [{"message": message, "finish_reason": "length"}]}
     [reply] = ask(model, "6 * 7?")
     assert (reply.text, reply.reasoning, reply.finish) == (text, reasoning, "length")
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "<think>", "</think>", "<think></think>", "a "])
+def test_a_megabyte_takes_no_time(piece: str) -> None:
+    """An answer is read in one pass, whatever it repeats: no thread may be held up by it."""
+    text = piece * (10**6 // len(piece))
+    body = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+    began = process_time()
+    assert isinstance(_reply(Answer(200, "application/json", body), "server"), Reply)
+    assert process_time() - began < 2.0, "a quadratic pass takes minutes"
 
 
 @pytest.mark.parametrize(
@@ -151,18 +164,3 @@ def test_what_the_cache_gave_is_told(model: Model) -> None:
     assert ask(model, "6 * 7?")[0].cached_tokens == 8
     model.cached = lambda _: None
     assert ask(model, "6 * 7?")[0].cached_tokens is None
-
-
-@pytest.mark.parametrize("rows", [[], [[1.0]], [[1.0], [1.0, 2.0]], [[], []], [[1.0], [2.0], [3.0]]])
-def test_embeddings_have_to_fit(model: Model, rows: list[list[float]]) -> None:
-    """One vector for each text, all of one length; anything else is a Failure."""
-
-    async def embed() -> object:
-        fetch = Fetch()
-        found = await Chat(model.url, model.url, fetch).embed(["one", "two"])
-        await fetch.close()
-        return found
-
-    answer = json.dumps({"data": [{"index": i, "embedding": row} for i, row in enumerate(rows)]}).encode()
-    model.instead["/v1/embeddings"] = 200, answer
-    assert isinstance(asyncio.run(embed()), Failure)

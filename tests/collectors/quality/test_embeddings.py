@@ -36,7 +36,11 @@ def test_coherence() -> None:
 
 
 def test_sentences() -> None:
-    """Ends of sentences and lines divide; there are eight at most."""
-    assert sentences("It rains. Why?\n- Nobody knows!") == ["It rains.", "Why?", "- Nobody knows!"]
+    """Ends of sentences and lines divide; there are eight at most, of like length."""
+    assert sentences("It rains today. Why is that?\n- Nobody really knows!") == [
+        *("It rains today.", "Why is that?", "- Nobody really knows!")
+    ]
     assert sentences(" ") == []
-    assert len(sentences("Yes. " * 50)) == 8
+    assert sentences("1. Yes. No! It is so.") == ["It is so."], "what has no three words is no sentence"
+    assert len(sentences("Yes it is. " * 50)) == 8
+    assert sentences("word " * 100) == [" ".join(["word"] * 40)]

@@ -8,6 +8,7 @@ import pytest
 from collectors.clock import Clock
 from collectors.fetch import Fetch
 from collectors.quality.chat import Chat
+from collectors.quality.embedder import Embedder, Endpoint
 from collectors.quality.examiner import Examiner, Plan
 from collectors.quality.items import BadLine, Items
 from metrics.quality import Arm, Exact, Graded, Item, Outcome, Reply
@@ -51,16 +52,22 @@ def examine(
     passes: int = 1,
     tokens_per_hour: float = 60_000,
     waiting: Callable[[], float] = lambda: 0.0,
+    held_out: Callable[[str, float], bool] = lambda _item, _wall: False,
+    ruler: str | None = None,
 ) -> Examiner:
     """Pass over the items, and give what was found."""
     time = time or Time()
 
     async def run() -> Examiner:
-        fetch = Fetch(deadline=5.0)
-        plan = Plan(Items(items, (BadLine(3, "it is not UTF-8"),)), grade, tokens_per_hour, waiting=waiting)
-        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep)
+        fetch, measure = Fetch(deadline=5.0), Fetch(deadline=5.0)
+        plan = Plan(
+            Items(items, (BadLine(3, "it is not UTF-8"),)), grade, tokens_per_hour, waiting=waiting, held_out=held_out
+        )
+        embedder = Embedder(Endpoint(ruler, ruler), measure) if ruler else "nobody embeds"
+        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep, embedder=embedder)
         for _ in range(passes):
             await examiner.examine()
+        await measure.close()
         await fetch.close()
         return examiner
 
@@ -159,23 +166,88 @@ def test_a_server_that_cannot_be_cold_is_asked_once(model: Model) -> None:
     assert any(each.what == "cache consistency" for each in examiner.missing())
 
 
-def test_embeddings(model: Model) -> None:
-    """Where the server makes embeddings, an answer has its relevancy and its coherence."""
-    model.say = lambda _: "It rains. It pours."
-    model.embed = lambda text: [1.0, 1.0] if "question" in text else [1.0, 0.0]
-    [first, *_] = examine(model).take()
+def test_embeddings(model: Model, other: Model) -> None:
+    """Another server embeds an answer of some words; the one under test is not asked for it."""
+    model.say = lambda _: "It rains all day. It pours all night."
+    other.embed = lambda text: [1.0, 1.0] if "question" in text else [1.0, 0.0]
+    [first, *_] = examine(model, ruler=other.url).take()
     assert first.relevancy == pytest.approx(0.5**0.5)
     assert first.coherence == pytest.approx(1.0)
+    assert model.bodies("/v1/embeddings") == []
+    assert other.asked == []
 
 
-def test_no_embeddings(model: Model) -> None:
-    """Where it makes none it is asked for them once, and they are not measured."""
-    examiner = examine(model)
-    assert len(model.bodies("/v1/embeddings")) == 1
+def test_a_word_is_not_embedded(model: Model, other: Model) -> None:
+    """The cosine of a question and one word tells of its length alone: it is not asked for."""
+    other.embed = lambda _: [1.0, 0.0]
+    assert {each.relevancy for each in examine(model, ruler=other.url).take()} == {None}
+    assert other.requests == []
+
+
+def test_embeddings_that_fail(model: Model, other: Model) -> None:
+    """They are asked for once in a pass, the reason is told, and the questions go on."""
+    model.say = lambda _: "It rains all day. It pours all night."
+    examiner = examine(model, ruler=other.url, passes=2)
+    assert len(other.bodies("/v1/embeddings")) == 2
+    assert len(model.asked) == 8
     assert [each.why for each in examiner.missing() if each.what == "relevancy and coherence"] == [
-        "not measured (no embedding endpoint)"
+        f'not measured: 404 from {other.url}/v1/embeddings: "Not Found"'
     ]
-    assert {each.relevancy for each in examiner.take()} == {None}
+
+
+def test_nobody_embeds(model: Model) -> None:
+    """Without such a server they are not measured, and why; the server under test never measures itself."""
+    model.say = lambda _: "It rains all day. It pours all night."
+    model.embed = lambda _: [1.0, 0.0]
+    examiner = examine(model)
+    assert model.bodies("/v1/embeddings") == []
+    assert [each.why for each in examiner.missing() if each.what == "relevancy and coherence"] == ["nobody embeds"]
+
+
+def test_what_is_held_out_is_asked_once_a_day(model: Model) -> None:
+    """The first pass asks everything; then the half that is held out is left alone until a day is over."""
+    time = Time()
+
+    def held_out(item: str, _wall: float) -> bool:
+        return item in {"q0", "q1"}
+
+    async def run() -> None:
+        fetch = Fetch(deadline=5.0)
+        plan = Plan(Items(ITEMS, ()), grade, held_out=held_out)
+        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep, embedder="nobody embeds")
+        for hours in (0, 1, 22, 1):
+            time.now += hours * 3600
+            await examiner.examine()
+        await fetch.close()
+
+    asyncio.run(run())
+    each = {name: model.asked.count(f"question {name}") for name in range(4)}
+    assert each == {0: 2, 1: 2, 2: 4, 3: 4}
+
+
+def test_half_of_the_items_meet_a_cold_cache(model: Model) -> None:
+    """Always the same half has a new salt on each pass; the other shares the one of this run."""
+    examine(model, passes=2)
+    salts: dict[str, list[str]] = {}
+    for body in model.bodies("/v1/chat/completions"):
+        salts.setdefault(body["messages"][0]["content"], []).append(body["cache_salt"])
+    warm = {name for name, (one, two) in salts.items() if one == two}
+    assert warm == {"question 1", "question 3"}
+    assert len({salt for name in warm for salt in salts[name]}) == 1
+    assert len({salt for each in salts.values() for salt in each}) == 1 + 2 * 2
+    assert examine(model).take()  # another run has another salt
+    last = [body["cache_salt"] for body in model.bodies("/v1/chat/completions")][-4:]
+    assert not {salt for each in salts.values() for salt in each} & set(last)
+
+
+def test_an_answer_without_usage_is_charged_as_the_most_it_may_have_been(model: Model) -> None:
+    """Else a server that does not tell what it took would never come to the end of a budget."""
+    model.say = lambda _: {"choices": [{"message": {"content": "fine"}}]}
+    time = Time()
+    examiner = examine(model, time=time, tokens_per_hour=100)
+    assert examiner.estimated
+    assert examiner.budget.spent == 4 * (len("question 0") // 3 + 64)
+    assert time.slept == [3600.0] * 3
 
 
 def test_bad_lines_are_told(model: Model) -> None:
@@ -191,7 +263,7 @@ def test_passes_begin_once_an_hour(model: Model) -> None:
     async def run() -> None:
         fetch = Fetch(deadline=5.0)
         plan = Plan(Items(ITEMS, ()), grade)
-        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep)
+        examiner = Examiner(plan, Chat(model.url, model.url, fetch), time.clock, time.sleep, embedder="nobody embeds")
         asking = asyncio.create_task(examiner.run())
 
         def on_sleep() -> None:
