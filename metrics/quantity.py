@@ -94,6 +94,7 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("probe_skipped", counter, "1", "requests that the probe planned and did not send, by reason"),
         ("probe_left_out", counter, "1", "requests of the probe that are left out of its latencies, by reason"),
         ("probe_tokens", counter, "tokens", "tokens that the probe cost, by kind"),
+        ("probe_uncounted", counter, "1", "requests of the probe whose tokens nobody told"),
         ("output_tokens_without_probe", counter, "tokens", "tokens generated for others than the probe"),
         ("prompt_tokens_without_probe", counter, "tokens", "prompt tokens of others than the probe"),
         # --- one GPU

@@ -72,7 +72,7 @@ def _no_counts() -> dict[str, float]:
     names += [series("probe_skipped", reason=each) for each in Skipped]
     names += [series("probe_left_out", reason=each) for each in LeftOut]
     names += [series("probe_tokens", kind=each) for each in ("prompt", "output")]
-    return dict.fromkeys(names, 0.0)
+    return dict.fromkeys((*names, "probe_uncounted"), 0.0)
 
 
 def _no_observations() -> dict[str, Histogram]:
@@ -112,6 +112,9 @@ class Tally(Struct, frozen=True):
         if reply.usage is not None:
             counted[series("probe_tokens", kind="prompt")] = float(reply.usage.prompt_tokens or 0)
             counted[series("probe_tokens", kind="output")] = float(reply.usage.output_tokens or 0)
+        whole = reply.usage is not None and None not in {reply.usage.prompt_tokens, reply.usage.output_tokens}
+        if not whole and reply.outcome is not Outcome.REFUSED:
+            counted["probe_uncounted"] = 1.0  # it cost the server tokens, and nobody told how many
         if left_out is not None:
             counted[series("probe_left_out", reason=left_out)] = 1.0
         if left_out in {LeftOut.WARM_UP, LeftOut.TAINTED} or reply.outcome is Outcome.REFUSED:

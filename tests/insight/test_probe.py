@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from insight.report import render
 from metrics.histogram import Histogram
 from metrics.sample import Missing, Sample, Source, State
@@ -83,6 +85,70 @@ def test_what_the_probe_could_not_see_is_of_its_server() -> None:
     driven.poll(0.0, of_server(0.0, 0), of_probe(0.0, 0, 0, missing=(held,)))
     found = [each for each in driven.snapshot().not_visible if each.what == "the probe"]
     assert [each.target for each in found] == [URL]
+
+
+def counts(mono: float, tokens: float, **facts: str) -> Sample:
+    counters = {"output_tokens_total": tokens, "prompt_tokens_total": 10 * tokens}
+    return Sample(URL, Source.SERVER, WALL + mono, mono, counters=counters, facts=facts)
+
+
+def cost(mono: float, output: float, prompt: float, uncounted: float | None = 0.0) -> Sample:
+    counters = {'probe_tokens{kind="output"}': output, 'probe_tokens{kind="prompt"}': prompt}
+    if uncounted is not None:
+        counters["probe_uncounted"] = uncounted
+    return Sample(f"probe:{URL}", Source.PROBE, WALL + mono, mono, counters=counters)
+
+
+def test_what_the_probe_cost_is_told_apart() -> None:
+    """600 tokens in a minute, 90 of them the probe's: the server's count stays, with a note, and 510 are of others."""
+    driven = Drive()
+    driven.poll(0.0, counts(0.0, 1000.0), cost(0.0, 16.0, 100.0))
+    driven.poll(60.0, counts(60.0, 1600.0), cost(60.0, 106.0, 700.0))
+    found = driven.snapshot().targets[0].quantities
+    output, others = found["output_tokens_total"], found["output_tokens_without_probe"]
+    assert (output.increase, output.rate, output.source) == (600.0, 10.0, "server")
+    assert output.note == "1.5 tokens/s of it for the probe"
+    assert (others.increase, others.rate, others.unit) == (510.0, 8.5, "tokens")
+    assert found["prompt_tokens_without_probe"].increase == 5400.0
+
+
+def test_nothing_is_left_where_only_the_probe_asks() -> None:
+    """A server that serves nobody else has a throughput of 0 without the probe, and never one below."""
+    driven = Drive()
+    driven.poll(0.0, counts(0.0, 0.0), cost(0.0, 0.0, 0.0))
+    driven.poll(60.0, counts(60.0, 80.0), cost(60.0, 96.0, 800.0))
+    assert driven.snapshot().targets[0].quantities["output_tokens_without_probe"].rate == 0.0
+
+
+@pytest.mark.parametrize("uncounted", [1.0, None])
+def test_what_is_not_known_is_not_subtracted(uncounted: float | None) -> None:
+    """A request of the probe whose tokens nobody told: its part is a least, and there is no number without it."""
+    driven = Drive()
+    driven.poll(0.0, counts(0.0, 0.0), cost(0.0, 0.0, 0.0, None if uncounted is None else 0.0))
+    driven.poll(60.0, counts(60.0, 600.0), cost(60.0, 60.0, 600.0, uncounted))
+    found = driven.snapshot().targets[0].quantities
+    assert found["output_tokens_total"].note == "at least 1 tokens/s of it for the probe"
+    assert "output_tokens_without_probe" not in found
+
+
+def test_a_note_of_the_server_stays_beside_that_of_the_probe() -> None:
+    """A counter that moves when a request ends says so, with or without a probe."""
+    driven = Drive()
+    lumpy = "output_tokens_total"
+    driven.poll(0.0, counts(0.0, 0.0, lumpy_counters=lumpy), cost(0.0, 0.0, 0.0))
+    driven.poll(60.0, counts(60.0, 600.0, lumpy_counters=lumpy), cost(60.0, 60.0, 600.0))
+    note = driven.snapshot().targets[0].quantities["output_tokens_total"].note
+    assert note == "the server counts this when a request ends; 1 tokens/s of it for the probe"
+
+
+def test_a_probe_that_rests_changes_nothing() -> None:
+    """Where the probe asked nothing in the window, the server's count is that of others as it stands."""
+    driven = Drive()
+    driven.poll(0.0, counts(0.0, 0.0), cost(0.0, 60.0, 600.0))
+    driven.poll(60.0, counts(60.0, 600.0), cost(60.0, 60.0, 600.0))
+    found = driven.snapshot().targets[0].quantities
+    assert found["output_tokens_total"].note == ""
+    assert "output_tokens_without_probe" not in found
 
 
 def test_without_a_probe_there_is_nothing_of_one() -> None:

@@ -100,7 +100,7 @@ def test_chunks_are_no_tokens() -> None:
     assert several.histograms["probe_tpot_seconds"].sum == pytest.approx(1.0 / 8)
     unknown = Tally().answered(Prefix.COLD, 10.0, replace(GOOD, usage=None), None)
     assert not {"probe_itl_seconds", "probe_tpot_seconds"} & observed(unknown).keys()
-    assert counted(unknown) == {'probe_requests{outcome="ok"}': 1}
+    assert counted(unknown) == {'probe_requests{outcome="ok"}': 1, "probe_uncounted": 1}
 
 
 def test_ttfo_is_told_where_it_differs() -> None:
@@ -147,3 +147,21 @@ def test_buckets_are_a_tenth_wide(bounds: tuple[float, ...]) -> None:
     assert all(1.09 < high / low < 1.11 for low, high in pairwise(bounds))
     assert bounds[0] <= 0.001
     assert bounds[-1] >= 5.0
+
+
+@pytest.mark.parametrize(
+    ("usage", "outcome", "uncounted"),
+    [
+        (Usage(100, 3), Outcome.OK, 0),
+        (None, Outcome.OK, 1),
+        (Usage(None, 3), Outcome.OK, 1),
+        (None, Outcome.TIMEOUT, 1),
+        (None, Outcome.REFUSED, 0),
+    ],
+)
+def test_a_request_whose_tokens_nobody_told_is_counted_as_such(
+    usage: Usage | None, outcome: Outcome, uncounted: int
+) -> None:
+    """What it cost the server is among its tokens and not among the probe's; one that was refused cost none."""
+    found = Tally().answered(Prefix.COLD, 10.0, replace(GOOD, usage=usage, outcome=outcome), None)
+    assert found.counters["probe_uncounted"] == uncounted
