@@ -6,10 +6,12 @@ an output reads.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from insight import describe, lifecycle
 from insight.advice import recommendations
+from insight.causes import MASKS
 from insight.lifecycle import Phase
 from insight.quality.score import quality_measures
 from insight.risks import risks
@@ -27,7 +29,7 @@ from metrics.track import Tracks
 
 if TYPE_CHECKING:
     from insight.lifecycle import Life
-    from insight.rules.rule import Condition
+    from insight.rules.rule import Condition, Rule
     from metrics.sample import Event
     from metrics.snapshot import Gpu, Target
     from metrics.view import SourceView, View
@@ -45,25 +47,40 @@ class Assessor:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self._lives: dict[tuple[str, str], Life] = {}
+        self._asked: dict[tuple[str, str], float] = {}
         self._tracks = Tracks()
 
     def observe(self, view: View) -> None:
         """Ask every rule about every source, and let the findings begin, fire and end."""
         for kind, rules in _RULES_OF.items():
             for source in view.all(kind) if rules else ():
-                blind = blindness(source)
-                for rule in rules:
-                    key = rule.id, source.id
-                    life = self._lives.get(key)
-                    condition = rule.condition(source, self.settings, life is not None and life.phase is Phase.FIRING)
-                    if condition is None:
-                        self._lives.pop(key, None)
-                        continue
-                    if blind is not None and rule.needs_answer:
-                        condition = blind
-                    self._lives[key] = life = lifecycle.step(life, rule, condition, view.mono)
-                    if rule is STUCK and condition.holds:
-                        blind = unknown("the engine makes no progress, so its numbers stand still")
+                self._ask(rules, source, view.mono)
+
+    def _ask(self, rules: tuple[Rule, ...], source: SourceView, now: float) -> None:
+        """Ask every rule about one source."""
+        blind = blindness(source)
+        masked: dict[str, str] = {}
+        for rule in rules:
+            key = rule.id, source.id
+            life = self._lives.get(key)
+            if rule.every:
+                if blind is None and life is not None and now - self._asked.get(key, -math.inf) < rule.every:
+                    continue
+                self._asked[key] = now
+            condition = rule.condition(source, self.settings, life is not None and life.phase is Phase.FIRING)
+            if condition is None:
+                self._lives.pop(key, None)
+                continue
+            if blind is not None and rule.needs_answer:
+                condition = blind
+            elif rule.id in masked:
+                condition = unknown(f"not judged while this lasts: {masked[rule.id]}")
+            timing = rule.timing(self.settings.timing)
+            self._lives[key] = life = lifecycle.step(life, timing, condition, now)
+            if rule is STUCK and condition.holds:
+                blind = unknown("the engine makes no progress, so its numbers stand still")
+            if life.phase is Phase.FIRING and rule.id in MASKS:
+                masked |= dict.fromkeys(MASKS[rule.id], rule.title.lower())
 
     def snapshot(self, view: View) -> Snapshot:
         """Make a Snapshot of this moment; the rules are asked first."""
@@ -71,7 +88,7 @@ class Assessor:
         settings = self.settings
         targets = self._targets(view)
         gpus = self._gpus(view)
-        found = risks(self._lives, view)
+        found = risks(self._lives, view, settings.timing)
         seconds = max((each.window_seconds for each in targets if each.window_seconds is not None), default=None)
         if seconds is None:
             spans = [source.seconds(settings.window) for source in view.all(Source.GPU)]

@@ -17,7 +17,7 @@ from insight.rules.rule import Condition
 from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
-    from insight.rules.rule import Rule
+    from insight.rules.rule import Timing
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 MAX_EPISODES = 50
@@ -74,18 +74,18 @@ class Life(Struct, frozen=True, eq=False):
         return sum(each.begin > now - FLAP_SECONDS for each in self.episodes) >= FLAP_EPISODES
 
 
-def step(life: Life | None, rule: Rule, condition: Condition, now: float) -> Life:
+def step(life: Life | None, timing: Timing, condition: Condition, now: float) -> Life:
     """Go on with a life after what the rule says now; a `life` of None is one that begins."""
     if life is None:
         life = Life(condition, entered=now)
     if condition.holds:
-        return _holding(life, rule, condition, now)
-    return _not_holding(life, rule, condition, now)
+        return _holding(life, timing, condition, now)
+    return _not_holding(life, timing, condition, now)
 
 
-def _holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
+def _holding(life: Life, timing: Timing, condition: Condition, now: float) -> Life:
     begins = life.phase is Phase.INACTIVE
-    if begins or _RANK[condition.severity] <= _RANK[life.severity] or now - life.severe_at >= rule.keep:
+    if begins or _RANK[condition.severity] <= _RANK[life.severity] or now - life.severe_at >= timing.keep:
         life = replace(life, severity=condition.severity, severe_at=now)
     life = replace(life, condition=condition, held=condition)
     if life.phase is Phase.FIRING:
@@ -95,20 +95,20 @@ def _holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
     since = life.since if life.phase is Phase.PENDING and life.since is not None else now
     if condition.since is not None:
         since = min(since, condition.since)
-    if now - since < rule.enter:
+    if now - since < timing.enter:
         return replace(life, phase=Phase.PENDING, since=since, entered=now if begins else life.entered)
     episodes = (*life.episodes, Episode(since))[-MAX_EPISODES:]
     return replace(life, phase=Phase.FIRING, since=since, entered=now, episodes=episodes)
 
 
-def _not_holding(life: Life, rule: Rule, condition: Condition, now: float) -> Life:
+def _not_holding(life: Life, timing: Timing, condition: Condition, now: float) -> Life:
     if life.phase is Phase.FIRING:
         if condition.holds is None:
             return replace(life, condition=condition)
         life = replace(life, phase=Phase.RESOLVING, since=now, entered=now)
     if life.phase is Phase.RESOLVING:
         ceased = now if life.since is None else life.since
-        keep = max(rule.keep, FLAP_KEEP) if rule.keep and life.flapping(now) else rule.keep
+        keep = max(timing.keep, FLAP_KEEP) if timing.keep and life.flapping(now) else timing.keep
         if now - ceased < keep:
             return replace(life, condition=condition)
         episodes = (*life.episodes[:-1], replace(life.episodes[-1], end=ceased))

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from insight import likelihood
 from insight.causes import as_bad_as_their_effects
 from insight.lifecycle import Life, Phase
-from insight.rules import RULES, Rule
-from insight.standing import RISK_IDS, STANDING, Standing
+from insight.rules import RULES
+from insight.rules.placement import server_on
+from insight.standing import RISK_IDS
 from metrics import units
+from metrics.sample import Source
 from metrics.snapshot import Risk, RiskState, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from insight.rules.rule import Rule, Timing
     from metrics.view import View
 
 Key = tuple[str, str]
@@ -32,15 +35,22 @@ _SEVERITY_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _RULE_RANK = {rule.id: rank for rank, rule in enumerate(RULES)}
 
 
-def risks(lives: Mapping[Key, Life], view: View) -> tuple[Risk, ...]:
-    """List every finding, worst first; rules that found nothing, and risks that no rule watches, have one row each."""
+def risks(lives: Mapping[Key, Life], view: View, timing: str = "live") -> tuple[Risk, ...]:
+    """List every finding, worst first; rules that found nothing have one row each. `timing` is that of the settings."""
     rows: list[Risk] = []
     for rule in RULES:
         mine = [(source, life) for source in view.ids(rule.of) if (life := lives.get((rule.id, source)))]
-        found = [_found(rule, source, life, view) for source, life in mine if _shown(life)]
+        found = [_found(rule, source, life, view, rule.timing(timing)) for source, life in mine if _shown(life)]
         rows += found or _nothing_found(rule, mine, view)
-    rows += [_standing(each) for each in STANDING]
-    return tuple(sorted(as_bad_as_their_effects(rows), key=_rank))
+    return tuple(sorted(as_bad_as_their_effects(rows, _servers_of_gpus(rows, view)), key=_rank))
+
+
+def _servers_of_gpus(rows: list[Risk], view: View) -> dict[str, str]:
+    """Name the server that works on each GPU of which something fires, where there is one."""
+    gpus = set(view.ids(Source.GPU))
+    firing = {row.target for row in rows if row.state is RiskState.FIRING and row.target is not None}
+    found = {each: server_on(view.of(each)) for each in firing & gpus}
+    return {each: server.id for each, server in found.items() if server is not None}
 
 
 def _shown(life: Life) -> bool:
@@ -57,7 +67,7 @@ def _rank(risk: Risk) -> tuple[int, int, int, str]:
     return rank, _SEVERITY_RANK[risk.severity], _RULE_RANK.get(risk.id, len(_RULE_RANK)), risk.target or ""
 
 
-def _found(rule: Rule, source: str, life: Life, view: View) -> Risk:
+def _found(rule: Rule, source: str, life: Life, view: View, timing: Timing) -> Risk:
     blind = life.condition.holds is None and life.phase is Phase.FIRING
     said = life.held or life.condition
     state = RiskState.UNKNOWN if blind else _STATES[life.phase]
@@ -76,7 +86,7 @@ def _found(rule: Rule, source: str, life: Life, view: View) -> Risk:
         summary=_summary(state, life, view.mono),
         evidence=said.evidence,
         seconds_in_state=max(0.0, view.mono - life.entered),
-        fires_in_seconds=max(0.0, rule.enter - (view.mono - (life.since or 0.0))) if pending else None,
+        fires_in_seconds=max(0.0, timing.enter - (view.mono - (life.since or 0.0))) if pending else None,
         episodes=_episodes(life, view),
     )
 
@@ -109,7 +119,7 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
     before = [(source, life) for source, life in mine if life.episodes]
     source, life = next(iter(before or told or mine), (None, None))
     if life is None or source is None:
-        why = "no server is seen"
+        why = rule.absent or f"no {rule.of.value} is seen"
     elif not told:
         why = life.condition.summary
     else:
@@ -148,20 +158,4 @@ def _episodes(life: Life, view: View) -> tuple[tuple[str, str | None], ...]:
     return tuple(
         (units.rfc3339(view.wall_at(each.begin)), None if each.end is None else units.rfc3339(view.wall_at(each.end)))
         for each in life.episodes
-    )
-
-
-def _standing(each: Standing) -> Risk:
-    return Risk(
-        id=each.id,
-        title=each.title,
-        state=RiskState.UNKNOWN,
-        severity=Severity.INFO,
-        likelihood="unknown",
-        impact=each.impact,
-        description=f"{each.why[0].upper()}{each.why[1:]}.",
-        mitigation=each.mitigation,
-        since=None,
-        target=None,
-        summary=each.why,
     )

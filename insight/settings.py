@@ -19,6 +19,8 @@ class Settings(Struct, frozen=True):
     mode: str = "live"
     """`live`, `replay`, `demo`, `report`."""
     tool_version: str = ""
+    timing: str = "live"
+    """Which of a rule's two sets of durations is in force: `live` for who watches, `page` for who is woken up."""
     targets: tuple[str, ...] = ()
     """Ids of the servers that were asked for, in the order in which they are to be shown."""
     imported_quality: dict[str, Measure] = field(default_factory=dict)

@@ -2,24 +2,76 @@
 
 from __future__ import annotations
 
-from insight.rules import cache, gpu, latency, queue, server
-from insight.rules.rule import Condition, Rule
+from insight.rules import (
+    cache,
+    capacity,
+    drift,
+    efficiency,
+    gpu,
+    gpu_health,
+    host,
+    ingress,
+    inputs,
+    latency,
+    links,
+    monitor,
+    outcomes,
+    prefix,
+    quality,
+    queue,
+    replicas,
+    server,
+    sharing,
+)
+from insight.rules.rule import Condition, Rule, Timing
 
 RULES: tuple[Rule, ...] = (
     server.UNREACHABLE,
     server.STUCK,
-    gpu.DRIVER,
-    gpu.LOST,
+    gpu_health.DRIVER,
+    gpu_health.LOST,
+    gpu_health.ECC,
+    gpu_health.XID,
+    gpu_health.ROW_REMAP,
     server.UNAUTHORISED,
+    quality.REGRESSION,
+    quality.INCONSISTENCY,
+    outcomes.ERROR_RATE,
+    host.MEMORY,
+    host.CPU,
+    links.NVLINK,
+    gpu.HW_SLOWDOWN,
+    gpu.THROTTLE,
+    sharing.OVERSUBSCRIPTION,
+    sharing.STRAGGLER,
+    gpu.POWER_CAP,
+    links.PCIE,
     cache.SATURATION,
+    cache.PREEMPTION,
+    capacity.SLOT_CAP,
+    replicas.IMBALANCE,
+    prefix.COLLAPSE,
+    drift.DRIFT,
     queue.OVERLOADING,
+    outcomes.ADMISSION,
     latency.TTFT,
     latency.ITL,
     latency.TPOT,
     latency.E2E,
-    gpu.THROTTLE,
+    ingress.DATA_LATENCY,
+    inputs.DATA_QUALITY,
+    outcomes.ABORTS,
+    efficiency.SPECULATION,
+    efficiency.REGRESSION,
+    host.DISK,
+    capacity.OVERPROVISIONING,
+    capacity.TOKEN_BUDGET,
+    prefix.OPPORTUNITY,
+    prefix.COLD,
+    monitor.DEGRADED,
     server.STARTING,
     server.RESTARTED,
 )
+"""Of two findings that are as bad, the one that comes first here is told first."""
 
-__all__ = ["RULES", "Condition", "Rule"]
+__all__ = ["RULES", "Condition", "Rule", "Timing"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.measure import total_gauge
 from metrics.sample import Source
@@ -74,9 +74,66 @@ SATURATION = Rule(
     title="Cache saturation",
     of=Source.SERVER,
     condition=saturation,
-    enter=5.0,
-    keep=20.0,
+    live=Timing(5.0, 20.0),
+    page=Timing(300.0, 600.0),
     source="90 % and 95 %: llm-d's alerting rules; with a queue or preemptions alone: SGLang's tuning guide",
     impact="high: fewer requests run at once, and preempted ones are worked on twice",
     mitigation="More room (fp8 KV cache, more memory), shorter sequences, or fewer requests at once.",
+)
+
+
+def preemption(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether running requests are thrown out of the cache again and again."""
+    del settings
+    if not source.parts("preemptions"):
+        return unknown("the server does not count preemptions")
+    if (source.still_for("preemptions") or 0.0) > WINDOW:
+        return HOLDS_NOT
+    increase = source.increase("preemptions", WINDOW)
+    if increase is None or increase.rate is None or increase.value <= (0 if firing else SOME_PREEMPTIONS):
+        few = f"{units.count(increase.value)} in {units.duration(increase.seconds)}" if increase else ""
+        return Condition(holds=False, summary=few) if increase and increase.value else HOLDS_NOT
+    lately = source.increase("preemptions", WINDOW / 2)
+    thrashing = lately is not None and lately.rate is not None and lately.rate > MANY_PREEMPTIONS_A_SECOND
+    text = f"{units.count(increase.value)} preempted in {units.duration(increase.seconds)}"
+    found = [
+        Evidence(
+            "preemptions",
+            increase.value,
+            "1",
+            threshold=float(SOME_PREEMPTIONS),
+            window_seconds=increase.seconds,
+            text=text,
+        )
+    ]
+    again = source.increase("prompt_tokens_recomputed", WINDOW)
+    if again is not None and again.value:
+        twice = f"{units.count(again.value)} prompt tokens worked on twice"
+        found.append(
+            Evidence("prompt_tokens_recomputed", again.value, "tokens", window_seconds=again.seconds, text=twice)
+        )
+    said = ", ".join(each.text for each in found)
+    return Condition(
+        holds=True,
+        summary=said,
+        severity=Severity.CRITICAL if thrashing else Severity.WARNING,
+        description=f"{said[0].upper()}{said[1:]}: each of them is worked on again from its start.",
+        evidence=tuple(found),
+    )
+
+
+SOME_PREEMPTIONS = 2
+"""SGLang's guide takes about one retraction a minute for granted."""
+MANY_PREEMPTIONS_A_SECOND = 1.0
+"""llm-d's rules are critical from here."""
+PREEMPTION = Rule(
+    id="preemption",
+    title="Preemption",
+    of=Source.SERVER,
+    condition=preemption,
+    live=Timing(5.0, 20.0),
+    page=Timing(300.0, 600.0),
+    source="over 2 a minute a warning: SGLang's tuning guide; over 1/s critical: llm-d's alerting rules",
+    impact="medium: what is thrown out is worked on twice, and its user waits meanwhile",
+    mitigation="Fewer requests at once, or more room in the KV cache (fp8, more memory, shorter sequences).",
 )

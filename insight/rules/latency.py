@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight import objectives
-from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.histogram import fraction_at_most, quantile
 from metrics.sample import Source
@@ -161,8 +161,8 @@ def _rule(quantity: str, impact: str, mitigation: str) -> Rule:
         title=f"{objectives.title(quantity)} objective missed",
         of=Source.SERVER,
         condition=partial(slo, quantity=quantity),
-        enter=5.0,
-        keep=15.0,
+        live=Timing(5.0, 15.0),
+        page=Timing(300.0, 300.0),
         source="the stated objective; by default MLPerf Inference, Server scenario",
         impact=impact,
         mitigation=mitigation,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight.rules.latency import met_share, objective_for
-from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
@@ -168,8 +168,8 @@ OVERLOADING = Rule(
     title="Model overloading",
     of=Source.SERVER,
     condition=overloading,
-    enter=10.0,
-    keep=15.0,
+    live=Timing(10.0, 15.0),
+    page=Timing(120.0, 300.0),
     source="5 waiting a replica: vLLM production stack (KEDA), GKE 3-5; half of the TTFT objective: our default",
     impact="high: every request that arrives waits behind the queue",
     mitigation="Shed or spread load: cap the queue, add a replica, or shorten prompts and outputs.",

@@ -26,6 +26,19 @@ class Condition(Struct, frozen=True, eq=False):
     """Monotonic time since when the data shows it to hold; None: since now."""
 
 
+class Timing(Struct, frozen=True):
+    """How long a condition has to last for something to be made of it, and of its end."""
+
+    enter: float
+    """Seconds that the condition has to hold before it fires."""
+    keep: float
+    """Seconds that it goes on firing after the condition ceased, as `resolving`."""
+
+
+STICKY = 86_400.0
+"""Kept for a day: what broke once is not trusted again because it is quiet now."""
+
+
 class Rule(Struct, frozen=True, eq=False, kw_only=True):
     """One finding that may be made."""
 
@@ -36,10 +49,10 @@ class Rule(Struct, frozen=True, eq=False, kw_only=True):
     condition: Callable[[SourceView, Settings, bool], Condition | None]
     """The third argument tells whether it is firing, so that the limit to leave can lie below the limit to enter.
     None: it is not asked about this source at all."""
-    enter: float
-    """Seconds that the condition has to hold before it fires."""
-    keep: float
-    """Seconds that it goes on firing after the condition ceased, as `resolving`."""
+    live: Timing
+    """For somebody who watches: screen, report, check."""
+    page: Timing
+    """For somebody who is woken up: exporter, alert rules. The catalogue's `for -> keep`."""
     source: str
     """Where the thresholds come from."""
     impact: str
@@ -47,6 +60,14 @@ class Rule(Struct, frozen=True, eq=False, kw_only=True):
     mitigation: str
     needs_answer: bool = True
     """Nothing can be told while the source does not answer or the engine stands still."""
+    absent: str = ""
+    """Why it cannot be told where there is no such source at all."""
+    every: float = 0.0
+    """Seconds from one asking to the next: what changes over minutes is not worked out each second."""
+
+    def timing(self, name: str) -> Timing:
+        """Tell how long it has to last: `live` or `page`, as the settings say."""
+        return self.page if name == "page" else self.live
 
 
 HOLDS_NOT = Condition(holds=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insight.rules.rule import HOLDS_NOT, Condition, Rule, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
@@ -188,8 +188,8 @@ UNREACHABLE = Rule(
     title="Server unreachable",
     of=Source.SERVER,
     condition=unreachable,
-    enter=0.0,
-    keep=5.0,
+    live=Timing(0.0, 5.0),
+    page=Timing(0.0, 600.0),
     source=f"{FAILED_POLLS} failed polls, or none for {STALE_POLLS} intervals and 1 s; alerting practice for scrapes",
     impact="high: every request to this server fails while it lasts",
     mitigation="See whether the process lives and what its log says last; restart it; run two or more replicas.",
@@ -200,8 +200,8 @@ UNAUTHORISED = Rule(
     title="Server refuses us",
     of=Source.SERVER,
     condition=unauthorised,
-    enter=0.0,
-    keep=0.0,
+    live=Timing(0.0, 0.0),
+    page=Timing(0.0, 0.0),
     source="HTTP 401 or 403",
     impact="medium: nothing about this server can be watched",
     mitigation="Give the key that the server was started with: --token-env NAME.",
@@ -212,8 +212,8 @@ STARTING = Rule(
     title="Server starting",
     of=Source.SERVER,
     condition=starting,
-    enter=0.0,
-    keep=0.0,
+    live=Timing(0.0, 0.0),
+    page=Timing(0.0, 0.0),
     source="the server's own word",
     impact="low: requests are refused until it is ready",
     mitigation="Wait; if it takes far longer than the last start, read its log.",
@@ -224,8 +224,8 @@ STUCK = Rule(
     title="Stuck server",
     of=Source.SERVER,
     condition=stuck,
-    enter=0.0,
-    keep=5.0,
+    live=Timing(0.0, 5.0),
+    page=Timing(30.0, 5.0),
     source="no progress for max(10 s, 5 x p99 ITL, 2 x longest prefill of an hour); vLLM issues 2731, 39863, 40926",
     impact="high: every running and waiting request hangs, though the server answers health checks",
     mitigation="Take a stack dump (py-spy dump), then restart it; let the liveness check follow tokens, not /health.",
@@ -235,8 +235,8 @@ RESTARTED = Rule(
     title="Server restarted",
     of=Source.SERVER,
     condition=restarted,
-    enter=0.0,
-    keep=0.0,
+    live=Timing(0.0, 0.0),
+    page=Timing(0.0, 0.0),
     source="a process start time or a counter that went back",
     impact="low: requests under way were lost, caches are cold",
     mitigation="If nobody restarted it, read the end of its log for why it ended.",

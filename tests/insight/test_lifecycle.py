@@ -7,14 +7,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from insight.lifecycle import FLAP_EPISODES, FLAP_KEEP, MAX_EPISODES, Life, Phase, step
-from insight.rules.queue import OVERLOADING
-from insight.rules.rule import HOLDS_NOT, Condition, unknown
+from insight.rules.rule import HOLDS_NOT, Condition, Timing, unknown
 from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RULE = replace(OVERLOADING, enter=5.0, keep=10.0)
+TIMING = Timing(enter=5.0, keep=10.0)
 HOLDS = Condition(holds=True, summary="it is so")
 UNKNOWN = unknown("nobody can tell")
 CONDITIONS = {"+": HOLDS, "-": HOLDS_NOT, "?": UNKNOWN}
@@ -25,7 +24,7 @@ def lives(said: Iterable[str]) -> list[Life]:
     life: Life | None = None
     found = []
     for second, each in enumerate(said):
-        life = step(life, RULE, CONDITIONS[each], float(second))
+        life = step(life, TIMING, CONDITIONS[each], float(second))
         found.append(life)
     return found
 
@@ -76,7 +75,7 @@ def test_no_data_is_no_fault() -> None:
 
 def test_the_data_may_show_since_when() -> None:
     """A condition that the data shows to have held for long fires at once."""
-    assert step(None, RULE, replace(HOLDS, since=-5.0), 0.0).phase is Phase.FIRING
+    assert step(None, TIMING, replace(HOLDS, since=-5.0), 0.0).phase is Phase.FIRING
 
 
 def test_what_flaps_is_one_long_finding() -> None:
@@ -120,9 +119,9 @@ def test_episodes_are_bounded() -> None:
     """A finding that comes and goes for days keeps its last episodes only."""
     life: Life | None = None
     for index in range(3 * MAX_EPISODES):
-        life = step(life, RULE, replace(HOLDS, since=index * 1000.0 - 10), index * 1000.0)
+        life = step(life, TIMING, replace(HOLDS, since=index * 1000.0 - 10), index * 1000.0)
         for after in (1.0, 500.0):
-            life = step(life, RULE, HOLDS_NOT, index * 1000.0 + after)
+            life = step(life, TIMING, HOLDS_NOT, index * 1000.0 + after)
     assert life is not None
     assert len(life.episodes) == MAX_EPISODES
 
@@ -134,7 +133,7 @@ def test_a_severity_rises_at_once_and_falls_late() -> None:
     for second in range(40):
         worse = second in {8, 12, 16}
         condition = replace(HOLDS, severity=Severity.CRITICAL if worse else Severity.WARNING)
-        life = step(life, RULE, condition, float(second))
+        life = step(life, TIMING, condition, float(second))
         severities.append(life.severity)
     changes = [second for second in range(1, 40) if severities[second] is not severities[second - 1]]
     assert changes == [8, 26]

@@ -1,0 +1,88 @@
+"""Does this program itself see well enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing
+from metrics import units
+from metrics.sample import Source, State
+from metrics.series import series, split_series
+from metrics.snapshot import Evidence, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from insight.settings import Settings
+    from metrics.view import SourceView, View
+
+SECONDS = 60.0
+MISSED = 0.1
+SLOW = 0.5
+TAINTED = 0.2
+MIN_PROBES = 5
+
+
+def monitor_degraded(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether polls are left out, take too long, or probes were timed too late to count."""
+    del settings, firing
+    found = [*_polls(source, "polls_missed", "left out"), *_polls(source, "polls_overrun", "given up")]
+    found += _slow(source.view)
+    found += [each for probe in source.view.all(Source.PROBE) if (each := _late(probe)) is not None]
+    if not found:
+        return HOLDS_NOT
+    said = "; ".join(each.text for each in found[:3])
+    return Condition(
+        holds=True,
+        summary=said,
+        severity=Severity.INFO,
+        description=f"{said[0].upper()}{said[1:]}. What is said of these is coarser, or later, than it should be.",
+        evidence=tuple(found),
+    )
+
+
+def _polls(source: SourceView, quantity: str, done: str) -> Iterator[Evidence]:
+    """Tell of every collector of which a tenth of the polls or more was not made or not waited for."""
+    moved, now = source.history.moved, source.view.mono
+    for name in source.parts(quantity):
+        grown = source.increase_of([name], SECONDS) if now - moved.get(name, -SECONDS) < SECONDS else None
+        if grown is None or grown.seconds < SECONDS / 4 or grown.value * source.view.interval <= MISSED * grown.seconds:
+            continue
+        collector = dict(split_series(name)[1]).get("collector", "")
+        text = f"{units.count(grown.value)} polls of {collector} {done} in {units.duration(grown.seconds)}"
+        yield Evidence(quantity, grown.value, "1", MISSED * grown.seconds, window_seconds=grown.seconds, text=text)
+
+
+def _slow(view: View) -> Iterator[Evidence]:
+    """Tell of every source whose last poll took more than half of the interval."""
+    limit = SLOW * view.interval
+    for kind in (Source.SERVER, Source.DRIVER, Source.HOST):
+        for each in view.all(kind):
+            if each.newest.state is State.OK and each.newest.duration > limit:
+                text = f"a poll of {each.id} takes {units.value(each.newest.duration, 's')}"
+                yield Evidence("poll_seconds", each.newest.duration, "s", threshold=limit, text=text)
+
+
+def _late(probe: SourceView) -> Evidence | None:
+    """Tell of how many requests the timing was spoilt by this program's own being late."""
+    late = probe.increase_of([series("probe_left_out", reason="tainted")], 5 * SECONDS)
+    sent = probe.increase("probe_requests", 5 * SECONDS)
+    if late is None or sent is None or sent.value < MIN_PROBES or late.value <= TAINTED * sent.value:
+        return None
+    text = f"{units.count(late.value)} of {units.count(sent.value)} probes were timed too late"
+    share = late.value / sent.value
+    return Evidence("probe_left_out", share, "ratio", TAINTED, 5 * SECONDS, count=sent.value, text=text)
+
+
+DEGRADED = Rule(
+    id="monitor_degraded",
+    title="Monitor degraded",
+    of=Source.MONITOR,
+    condition=monitor_degraded,
+    live=Timing(10.0, 30.0),
+    page=Timing(60.0, 300.0),
+    source="a tenth of the polls left out, polls over half of the interval, a fifth of the probes spoilt: our defaults",
+    impact="low: other findings come later or rest on less",
+    mitigation="Poll less often (--interval), or give this program a core of its own.",
+    needs_answer=False,
+)

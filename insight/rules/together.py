@@ -1,0 +1,72 @@
+"""What a fault of a GPU or of the host did to the server that works there: both on one clock, in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.rules.placement import gpus_of, name, server_on, span
+from metrics import units
+from metrics.measure import total_gauge
+from metrics.snapshot import Evidence
+
+if TYPE_CHECKING:
+    from metrics.view import SourceView
+
+SECONDS = 60.0
+"""Before and after are each looked at for at most so long."""
+MIN_GAPS = 20
+"""Fewer gaps between tokens say nothing of decoding."""
+FELT = 0.05
+"""A smaller change of the inter-token latency is none: the batch moves it as much from minute to minute."""
+
+
+def decode_change(server: SourceView, since: float) -> Evidence | None:
+    """Tell how decoding changed at a moment: the mean inter-token latency after it against before.
+
+    None where it did not get slower, or too few tokens were seen. Not corrected for the batch, which is said beside it.
+    """
+    now = server.view.mono
+    before = server.histogram("itl_seconds", SECONDS, since)
+    after = server.histogram("itl_seconds", min(SECONDS, now - since)) if now > since else None
+    if before is None or after is None or min(before.count, after.count) < MIN_GAPS:
+        return None
+    was, is_now = before.mean, after.mean
+    if not was or not is_now or is_now < was * (1 + FELT):
+        return None
+    clock = units.rfc3339(server.view.wall_at(since))[11:19]
+    text = (
+        f"decode {units.digits(100 * (was / is_now - 1), 2)} % since {clock} UTC "
+        f"(ITL {units.value(was, 's')} to {units.value(is_now, 's')}{_batch(server, since)})"
+    )
+    window = min(SECONDS, now - since)
+    return Evidence(
+        "itl_seconds", is_now, "s", threshold=was, window_seconds=window, count=after.count, text=text, lo=was
+    )
+
+
+def with_server(gpu: SourceView, since: float, said: str) -> tuple[str, tuple[Evidence, ...]]:
+    """Join what is wrong with a GPU to what its server felt of it; the text alone where it felt nothing."""
+    server = server_on(gpu)
+    felt = decode_change(server, since) if server else None
+    if server is None or felt is None:
+        return said, ()
+    group = gpus_of(server)
+    parallel = f"; {server.id} works on {span(group)} and waits for the slowest" if len(group) > 1 else ""
+    return f"{felt.text[0].upper()}{felt.text[1:]}; {said}{parallel}", (felt,)
+
+
+def fell(gpu: SourceView, since: float) -> str | None:
+    """Say from what to what the clock of a GPU fell: `GPU 3 SM clock 1980 to 1155 MHz`."""
+    now = gpu.gauge("sm_clock_hertz")
+    before = gpu.gauge_over("sm_clock_hertz", SECONDS, since)
+    if now is None or before is None or before.peak <= now:
+        return None
+    return f"{name(gpu)} SM clock {before.peak / 1e6:.0f} to {now / 1e6:.0f} MHz"
+
+
+def _batch(server: SourceView, since: float) -> str:
+    was = total_gauge(server, "requests_running", SECONDS, since)
+    now = total_gauge(server, "requests_running", min(SECONDS, server.view.mono - since), server.view.mono)
+    if was is None or now is None:
+        return ""
+    return f", {units.count(round(was))} running before and {units.count(round(now))} since"
