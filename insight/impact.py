@@ -52,8 +52,10 @@ def impact(
     """
     seconds = median(past) if past else REPAIR_SECONDS
     burn, budget = affected / (1 - objective), spent(affected, seconds, objective)
-    high = unavailable or silent or burn >= HIGH_BURN
-    name = "high" if high else "medium" if burn >= MEDIUM_BURN else "low"
+    # 0.01 / (1 - 0.99) is 1 but for the last digit of a float.
+    reached = burn * (1 + 1e-9)
+    high = unavailable or silent or reached >= HIGH_BURN
+    name = "high" if high else "medium" if reached >= MEDIUM_BURN else "low"
     why = "wrong answers that no latency shows; " if silent else "no service; " if unavailable else ""
     lasts = f"{units.duration(seconds)} ({_known(past)})"
     text = (

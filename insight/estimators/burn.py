@@ -92,7 +92,8 @@ def burns(pair: Pair, long: Burn | None, short: Burn | None) -> bool | None:
     """
     if long is None or short is None or short.n < FEWEST:
         return None
-    return long.certain >= pair.factor and short.certain >= pair.factor
+    # 0.01 / (1 - 0.99) is 1 but for the last digit of a float.
+    return min(long.certain, short.certain) * (1 + 1e-9) >= pair.factor
 
 
 def spent(bad_share: float, seconds: float, objective: float, period: float = PERIOD) -> float:

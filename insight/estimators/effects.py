@@ -44,6 +44,9 @@ def percentile(values: Sequence[float], q: float) -> float:
     place = q * (len(ranked) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ranked) - 1)
+    if ranked[below] == ranked[above]:
+        # Between two infinite values there is no way to go.
+        return ranked[below]
     return ranked[below] + (ranked[above] - ranked[below]) * (place - below)
 
 

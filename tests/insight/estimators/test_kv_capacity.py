@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insight.estimators import kv_capacity
+from insight.estimators.steps import StepCost, second_order
+from metrics.snapshot import Grade
+
+COST = StepCost(0.006, 0.0004, 0.00025)
+
+
+def itl(rate: float) -> float | None:
+    return second_order(COST, rate, 280.0, 80.0)
+
+
+def test_token_seconds_by_littles_law() -> None:
+    """Half of 10 000 tokens at 2 requests a second: each occupies 2500 token-seconds."""
+    assert kv_capacity.token_seconds(0.5, 10_000, 2.0) == 2500
+    assert kv_capacity.token_seconds(0.5, 10_000, 0.0) is None
+    assert kv_capacity.resident_tokens(0.5, 10_000, 10) == 500
+    assert kv_capacity.resident_tokens(0.5, 10_000, 0.4) is None
+
+
+def test_the_batch_is_limited_by_the_smaller_of_slots_and_cache() -> None:
+    """What is not known does not limit; nothing known is no batch."""
+    assert kv_capacity.largest_batch(32, 10_000, 500) == 20
+    assert kv_capacity.largest_batch(16, 10_000, 500) == 16
+    assert kv_capacity.largest_batch(16, None, 500) == 16
+    assert kv_capacity.largest_batch(None, 10_000, None) is None
+
+
+def test_without_a_forecast_it_is_an_upper_bound() -> None:
+    """Usage goes with the rate at least, so that 0.3 at 2/s is 0.9 at 6/s or before."""
+    found = kv_capacity.capacity(2.0, 0.3)
+    assert (found.basis, found.lo, found.mid) == ("bound", None, None)
+    assert found.hi == pytest.approx(6.0)
+
+
+def test_the_fixed_point() -> None:
+    """At the rate found, the usage of now times rate and ITL is 0.9; twice the cache moves it by less than twice."""
+    found = kv_capacity.capacity(4.0, 0.4, itl)
+    assert found.mid is not None
+    now, then = itl(4.0), itl(found.mid)
+    assert now is not None
+    assert then is not None
+    assert 0.4 * found.mid / 4.0 * then / now == pytest.approx(0.9)
+    doubled = kv_capacity.capacity(4.0, 0.4, itl, growth=2.0)
+    assert doubled.mid is not None
+    assert found.mid < doubled.mid < 2 * found.mid
+    assert found.grade is Grade.B
+
+
+@given(st.floats(0.2, 5.0), st.floats(0.02, 0.99), st.floats(0.5, 3.0))
+def test_it_is_below_the_upper_bound_and_its_interval_holds_it(rate: float, usage: float, growth: float) -> None:
+    """The solution never passes the bound without a forecast where the cache has room, and lo <= mid <= hi."""
+    others = [lambda x, k=k: None if (found := itl(x)) is None else found * (1 + k * x) for k in (0.0, 0.02)]
+    found = kv_capacity.capacity(rate, usage, itl, others, growth)
+    assert found.lo is not None
+    assert found.mid is not None
+    assert found.hi is not None
+    assert found.lo <= found.mid <= found.hi
+    most = rate * 0.9 * growth / usage
+    assert found.mid <= max(most, rate) * (1 + 1e-9)
+
+
+def test_nothing_running_says_nothing() -> None:
+    """No rate, no usage or no fit at the load of now is no capacity, but what would have to be seen."""
+    for found in (
+        kv_capacity.capacity(0.0, 0.3),
+        kv_capacity.capacity(2.0, 0.0),
+        kv_capacity.capacity(2.0, 0.3, lambda _: None),
+    ):
+        assert found.basis == "unknown"
+        assert found.needs
+
+
+def test_time_to_full() -> None:
+    """A usage that rises by 1 % in 10 s from 0.5 is full in 500 s less the time that was watched."""
+    times = [float(second) for second in range(0, 301, 10)]
+    found = kv_capacity.time_to_full(times, [0.5 + 0.001 * time for time in times])
+    assert found.mid == pytest.approx(200, rel=0.01)
+    assert kv_capacity.time_to_full(times, [0.5 for _ in times]).basis == "unknown"
+
+
+def test_the_first_limit_is_named() -> None:
+    """The least of the known limits comes first."""
+    assert kv_capacity.binding({"slots": 9.0, "kv_cache": 4.0, "objective": None}) == "kv_cache"
+    assert kv_capacity.binding({"slots": None}) is None
