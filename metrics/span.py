@@ -109,7 +109,8 @@ def difference(between: Span, column: int) -> Growth | None:
     if ends is None:
         return None
     first, last = ends
-    return Growth(last.table.ring.cell(last.index, column) - first.table.ring.cell(first.index, column), first.time)
+    grown = last.table.ring.cell(last.index, column) - first.table.ring.cell(first.index, column)
+    return Growth(max(0.0, grown), first.time)  # what was carried over a restart may fall by the last bit of a float
 
 
 def histogram_difference(between: Span, column: int, bounds: tuple[float, ...]) -> Histogram | None:

@@ -80,3 +80,12 @@ def test_polls_that_failed_do_not_begin_a_series() -> None:
     found = look(samples).increase(TOKENS, 60)
     assert found is not None
     assert (found.value, found.seconds) == (4.0, 4.0)
+
+
+def test_no_counter_grows_by_less_than_nothing() -> None:
+    """3.3 + (0.3 - 3.3) is less than 0.3 by the last bit: a counter that is carried on has not fallen."""
+    first, second = {"start_time_seconds": 1000.0}, {"start_time_seconds": 2000.0}
+    samples = [ok(0.0, {TOKENS: 0.3}, first), ok(1.0, {TOKENS: 3.3}, second), ok(2.0, {TOKENS: 3.3}, second)]
+    found = look(samples).increase(TOKENS, 60.0)
+    assert found is not None
+    assert found.value == 0.0
