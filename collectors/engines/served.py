@@ -61,6 +61,7 @@ def read_served(body: bytes, why: str) -> tuple[Dialect, Reading] | None:
         return None
     dialect = next((_OWNERS[each.owned_by] for each in served if each.owned_by in _OWNERS), OPENAI)
     listed = MODELS.read(body)
-    missing = tuple(Missing(what, f"no metrics page: {why}", then) for what, then in _WANTING.items())
+    page = Missing("the metrics page", why, "only --probe shows what a client gets")
+    wanting = tuple(Missing(what, "the server has no metrics page", then) for what, then in _WANTING.items())
     facts = told({**listed.facts, "engine": dialect.engine})
-    return dialect, Reading(gauges=listed.gauges, facts=facts, missing=(*missing, *listed.missing))
+    return dialect, Reading(gauges=listed.gauges, facts=facts, missing=(page, *wanting, *listed.missing))

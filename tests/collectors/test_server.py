@@ -518,7 +518,9 @@ def test_a_server_without_a_metrics_page_is_no_server_that_is_down(web: Web, sta
     assert first.gauges == {"max_model_len": 4096.0}
     assert (first.counters, first.histograms) == ({}, {})
     told = {each.what: each for each in first.missing}
-    assert told["ttft_seconds"].why.startswith(f"no metrics page: {status} from {web.url}/metrics")
+    assert told["the metrics page"].why.startswith(f"{status} from {web.url}/metrics")
+    assert told["the metrics page"].consequence == "only --probe shows what a client gets"
+    assert told["ttft_seconds"].why == "the server has no metrics page"
     assert told["ttft_seconds"].consequence == "TTFT is known only with --probe"
     assert {"output_tokens_total", "requests_running", "kv_cache_usage"} <= set(told)
     assert second.state is State.OK
