@@ -141,6 +141,33 @@ def headroom(capacity: Effect, rate: float) -> Effect:
     )
 
 
+def replicas(within: Effect, rate: float, now: float | None = None) -> Effect:
+    """Predict how many replicas carry `rate` together, from what one carries within the objective (`rate_within`).
+
+    The load is spread evenly; shared prefixes may hit less in each replica's cache.
+    """
+    quantity = "replicas"
+    if not within.lo:
+        return unknown(quantity, "1", within.needs or "an objective that one request alone keeps", now)
+    most = math.ceil(rate / within.lo)
+    if within.mid is None or within.hi is None:
+        return bound(quantity, "1", now, None, most, within.assumptions)
+    return Effect(
+        quantity,
+        now=now,
+        lo=math.ceil(rate / within.hi),
+        mid=math.ceil(rate / within.mid),
+        hi=most,
+        unit="1",
+        basis=within.basis,
+        grade=within.grade,
+        assumptions=(*within.assumptions, "the load is spread evenly"),
+        n=within.n,
+        window_seconds=within.window_seconds,
+        valid_if=within.valid_if,
+    )
+
+
 def queue_cap(model: StepTime, capacity: Effect, traffic: Traffic, slots: float, limit: float) -> Effect:
     """Predict the requests in flight with which one that is let in still gets its first token within `limit` seconds.
 

@@ -1,4 +1,4 @@
-"""What a step-time model foretells: ITL and TTFT at another load, the load that an objective allows, replicas.
+"""What a step-time model foretells: ITL and TTFT at another load, the load that an objective allows.
 
 The centre is the step simulation, which holds on a real engine; the spread is that of the resampled fits by the closed
 form of second order, which has the same shape and costs a hundredth; and the systematic error of `extrapolation`.
@@ -164,33 +164,6 @@ def rate_within(
     ]
     lo, hi = interval(mid, drawn, allowed[0])
     return modelled(model, _RATE, "1/s", now, (lo, mid, hi), allowed[1], assumed)
-
-
-def replicas(within: Effect, rate: float, now: float | None = None) -> Effect:
-    """Predict how many replicas carry `rate` together, from what one carries within the objective (`rate_within`).
-
-    The load is spread evenly; shared prefixes may hit less in each replica's cache.
-    """
-    quantity = "replicas"
-    if not within.lo:
-        return unknown(quantity, "1", within.needs or "an objective that one request alone keeps", now)
-    most = math.ceil(rate / within.lo)
-    if within.mid is None or within.hi is None:
-        return bound(quantity, "1", now, None, most, within.assumptions)
-    return Effect(
-        quantity,
-        now=now,
-        lo=math.ceil(rate / within.hi),
-        mid=math.ceil(rate / within.mid),
-        hi=most,
-        unit="1",
-        basis=within.basis,
-        grade=within.grade,
-        assumptions=(*within.assumptions, "the load is spread evenly"),
-        n=within.n,
-        window_seconds=within.window_seconds,
-        valid_if=within.valid_if,
-    )
 
 
 def _refused(model: StepTime, traffic: Traffic, quantity: str, unit: str, now: float | None) -> Effect | None:

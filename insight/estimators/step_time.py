@@ -59,7 +59,7 @@ class StepTime(Struct, frozen=True):
     """Mean output tokens: G."""
     r2: float
     vif: float
-    """How much the chance mix of decoding and prefill inflates the variance of beta and gamma."""
+    """How much it inflates the variance of beta and gamma that decoding and prefill vary together."""
     batch: float
     """The decode batch that the windows reach: the 98th percentile of 1 + D."""
     load: float
@@ -72,7 +72,6 @@ class StepTime(Struct, frozen=True):
     """Whether gamma is from prefill times."""
     windows: int
     seconds: float
-    """Time that the windows cover."""
 
     @property
     def work(self) -> float:
@@ -125,8 +124,8 @@ def _refused(model: StepTime) -> NoStepTime | None:
         )
     if model.r2 < MIN_R2:
         return NoStepTime(
-            f"batch and prefill explain {model.r2 * 100:.0f} % of how ITL varies, of {MIN_R2 * 100:.0f} % that a fit takes",
-            "a time with clearly less or more load than now, and nothing else at work on the engine's processors",
+            f"batch and prefill explain {model.r2 * 100:.0f} % of how ITL varies; a fit takes {MIN_R2 * 100:.0f} %",
+            "a time with clearly less or more load, and nothing else at work on the engine's processors",
         )
     if abs(model.drift) > MAX_DRIFT:
         return NoStepTime(
@@ -180,9 +179,7 @@ def _blocks(windows: Sequence[StepWindow]) -> list[_Sums]:
         if seconds >= least:
             blocks.append(_add(under_way))
             under_way, seconds = [], 0.0
-    if under_way:
-        blocks.append(_add(under_way))
-    return blocks
+    return [*blocks, _add(under_way)] if under_way else blocks
 
 
 def _solve(sums: _Sums, *, direct: bool, keep_beta: bool = True) -> StepCost | None:
@@ -194,14 +191,12 @@ def _solve(sums: _Sums, *, direct: bool, keep_beta: bool = True) -> StepCost | N
     n, s1, s2, sy, s11, s12, s22, s1y, s2y = sums[:9]
     m1, m2, my = s1 / n, s2 / n, sy / n
     c11, c12, c22, c1y, c2y = s11 - m1 * s1, s12 - m1 * s2, s22 - m2 * s2, s1y - m1 * sy, s2y - m2 * sy
-    if c11 <= 0 or c22 <= 0:
+    if c11 <= 0 or c22 <= 0 or (direct and not sums[_PREFILLS]):
         return None
     u1, v1 = (c1y / c11, c12 / c11) if keep_beta else (0.0, 0.0)
     u0, v0 = my - u1 * m1, m2 - v1 * m1
     if direct:
         seconds, itl_sum, itl_count, first_tokens, prefill, prefills, tokens = sums[_LIGHT:_REQUESTS]
-        if not prefills or not itl_count:
-            return None
         decoding = itl_sum / seconds
         weight = tokens / prefills * (1.0 + first_tokens / seconds * itl_sum / itl_count) - v0 - v1 * decoding
         left = prefill / prefills - u0 - u1 * decoding

@@ -139,12 +139,12 @@ def test_objectives_out_of_reach_are_said_to_be() -> None:
 def test_replicas_follow_from_what_one_carries() -> None:
     """So many as carry the rate together, more at the lower end of what one carries; a bound stays a bound."""
     within = forecast.rate_within(MODEL, MIX, LIMITS, 0.015)
-    lo, mid, hi = ends(forecast.replicas(within, 20.0))
+    lo, mid, hi = ends(capacity.replicas(within, 20.0))
     each = ends(within)
     assert (lo, mid, hi) == tuple(-int(-20.0 // rate) for rate in reversed(each))
-    bounded = forecast.replicas(forecast.rate_within(MODEL, MIX, LIMITS, 0.5), 20.0)
+    bounded = capacity.replicas(forecast.rate_within(MODEL, MIX, LIMITS, 0.5), 20.0)
     assert (bounded.basis, bounded.lo, bounded.mid, bounded.hi) == ("bound", None, None, 3)
-    assert forecast.replicas(forecast.rate_within(MODEL, MIX, LIMITS, 0.001), 20.0).basis == "unknown"
+    assert capacity.replicas(forecast.rate_within(MODEL, MIX, LIMITS, 0.001), 20.0).basis == "unknown"
 
 
 def test_a_short_window_has_more_luck_than_a_long_one() -> None:
