@@ -65,7 +65,23 @@ def target(source: SourceView, tracks: Tracks, window: float) -> Target:
         facts={**facts, **probe_facts(source.view, source.id)},
         tracks=tracks.of(source, SERVER_TRACKS, window),
         quantile_seconds=max(step_for(window, source.view.interval), QUANTILE_SECONDS),
+        gpus=gpus_of(source),
     )
+
+
+def gpus_of(server: SourceView) -> tuple[int, ...] | None:
+    """List the GPUs on which a process of the server runs, by what the driver says; None where none is known to.
+
+    A process of the driver's without a name is one of another PID namespace: its number says nothing here.
+    """
+    own = {each.pid for each in server.newest.processes}
+    found: set[int] = set()
+    for gpu in server.view.all(Source.GPU):
+        users = gpu.newest_ok.processes if gpu.newest_ok else ()
+        index = gpu.facts.get("index", "")
+        if index.isdigit() and any(each.pid in own and each.name is not None for each in users):
+            found.add(int(index))
+    return tuple(sorted(found)) or None
 
 
 def silent(url: str) -> Target:

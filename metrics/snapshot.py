@@ -123,6 +123,8 @@ class Target(Struct, frozen=True, eq=False):
     `prompt_tokens_rate`, `requests_running`, `requests_waiting`, `kv_cache_usage`."""
     quantile_seconds: float | None = None
     """Each point of a `*_p50`, `*_p95` or `*_p99` track looks back over so many seconds."""
+    gpus: tuple[int, ...] | None = None
+    """Indices of the GPUs on which a process of it runs; None where none is known to."""
 
 
 class Gpu(Struct, frozen=True, eq=False):

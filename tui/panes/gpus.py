@@ -167,7 +167,27 @@ def _note(snapshot: Snapshot, gpu: Gpu) -> tuple[str, StyleName]:
         return f"{reason} since {words.clock(snapshot.generated_wall - gpu.throttled_seconds)}", "warning"
     if gpu.xids:
         return "XID " + ", ".join(map(str, gpu.xids)), "warning"
-    return words.throttles(gpu.throttle_reasons or ()), "dim"
+    parts = (words.throttles(gpu.throttle_reasons or ()), _servers(snapshot, gpu))
+    return " · ".join(part for part in parts if part), "dim"
+
+
+def _servers(snapshot: Snapshot, gpu: Gpu) -> str:
+    """Name the servers that run on a GPU by their numbers, where there are several to tell apart."""
+    if len(snapshot.targets) < 2:
+        return ""
+    here = [number for number, each in enumerate(snapshot.targets, 1) if gpu.index in (each.gpus or ())]
+    return f"server{'s' if len(here) > 1 else ''} {ranges(here)}" if here else ""
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers, those that follow each other as one range: `0-3, 6`."""
+    groups: list[list[int]] = []
+    for number in numbers:
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return ", ".join(str(group[0]) if len(group) == 1 else f"{group[0]}-{group[-1]}" for group in groups)
 
 
 def _sum_up(hidden: Sequence[Gpu]) -> str:

@@ -9,6 +9,7 @@ from metrics import units
 from metrics.sample import State
 from metrics.snapshot import RiskState, Severity
 from tui import words
+from tui.panes.gpus import ranges
 from tui.rows import cells, crop, fit_row, row_width, spread, wrap
 from tui.view import chosen_target, serving
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def header(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
-    """Say who this is: program, engine, model, address, how long it has been up; badges and the time at the right."""
+    """Say who this is: program, engine, model, address, how long it is up, GPUs; badges and the time at the right."""
     del height
     target = chosen_target(snapshot, view)
     right: list[Span] = []
@@ -71,12 +72,14 @@ def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
     number = next((i for i, each in enumerate(snapshot.targets, 1) if each.id == target.id), 1)
     which = f"{number} of {len(snapshot.targets)}" if len(snapshot.targets) > 1 else ""
     up = f"up {units.duration(target.uptime_seconds)}" if target.uptime_seconds is not None else ""
+    on = f"GPU{'s' if len(target.gpus) > 1 else ''} {ranges(target.gpus)}" if target.gpus else ""
     parts: list[tuple[int, str, StyleName]] = [
         (4, "chimera-top", "bold"),
         (1, which, "bold"),
         (3, f"{engine} {target.engine_version or ''}".strip(), "plain"),
         (0, _model(target, max(8, room // 3)), "bold"),
         (2, address, "plain"),
+        (6, on, "dim"),
         (5, up, "dim"),
     ]
     parts = [part for part in parts if part[1]]
