@@ -55,3 +55,14 @@ def around(mid: float, drawn: Sequence[float]) -> tuple[float, float]:
     if not drawn:
         return mid, mid
     return min(mid, percentile(drawn, LOW)), max(mid, percentile(drawn, HIGH))
+
+
+def student90(freedom: float) -> float:
+    """Give the 95th percentile of Student's t by its expansion (Cornish and Fisher 1937): 1 % off at 3 degrees."""
+    z = Z90
+    return (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from insight.estimators.effects import HIGH, around, bound, percentile, unknown
+from insight.estimators.effects import HIGH, around, bound, percentile, student90, unknown
 from metrics.snapshot import Effect, Grade
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 REACH = 0.8
 """Of the upper end of N*, so far the data must reach for a maximum to be told."""
 FEWEST = 20
+KNEE_SECONDS, KNEE_POINTS = 30.0, 5
+"""Of so long and so many points at least a growth is judged, for over-saturation (guidellm)."""
 _RESAMPLES, _SEED = 200, 20_240_229
 _SINGULAR = 1e-12
 
@@ -89,6 +91,27 @@ def capacity(points: Sequence[tuple[float, float]], quantity: str = "requests_fi
         assumptions=(f"highest at {found.peak:.3g} at once",),
         n=len(points),
     )
+
+
+def oversaturated(times: Sequence[float], in_server: Sequence[float], ttft: Sequence[float]) -> bool | None:
+    """Tell whether a server is past its knee: requests in it and their TTFT both grow, at 95 % each (one-sided t).
+
+    The points are means over the last 120 s or so, at ascending times (s), far enough apart to be independent: 10 s.
+    None with fewer than five points or 30 s.
+    """
+    if len(times) < KNEE_POINTS or times[-1] - times[0] < KNEE_SECONDS:
+        return None
+    return _grows(times, in_server) and _grows(times, ttft)
+
+
+def _grows(times: Sequence[float], values: Sequence[float]) -> bool:
+    """Tell whether the slope of the least squares line is above 0 by its standard error times t."""
+    n = len(times)
+    middle, mean = math.fsum(times) / n, math.fsum(values) / n
+    spread = math.fsum((time - middle) ** 2 for time in times)
+    slope = math.fsum((time - middle) * (value - mean) for time, value in zip(times, values, strict=True)) / spread
+    left = math.fsum((v - mean - slope * (t - middle)) ** 2 for t, v in zip(times, values, strict=True))
+    return slope > student90(n - 2) * math.sqrt(left / (n - 2) / spread)
 
 
 _FREE = ((0, 1, 2), (0, 1), (0, 2), (0,))

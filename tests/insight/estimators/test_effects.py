@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insight.estimators.effects import around, bound, percentile, unknown
+from insight.estimators.effects import around, bound, percentile, student90, unknown
 from metrics.snapshot import Grade
 
 
@@ -39,3 +39,9 @@ def test_what_is_unknown_has_no_number_and_what_is_bounded_no_middle() -> None:
     assert (nothing.basis, nothing.grade, nothing.needs) == ("unknown", Grade.D, "a fit")
     half = bound("itl_seconds", "s", 0.01, 0.005, 0.01)
     assert (half.mid, half.basis, half.grade) == (None, "bound", Grade.C)
+
+
+@pytest.mark.parametrize(("freedom", "value"), [(3, 2.353), (5, 2.015), (9, 1.833), (18, 1.734), (60, 1.671)])
+def test_students_t(freedom: int, value: float) -> None:
+    """Within 1 % of the tables."""
+    assert student90(freedom) == pytest.approx(value, rel=0.01)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insight.estimators.scalability import Scalability, capacity, fit
+from insight.estimators.scalability import Scalability, capacity, fit, oversaturated
 from metrics.snapshot import Grade
 
 LAW = Scalability(30.0, 0.03, 0.97 / 111**2)
@@ -68,3 +68,24 @@ def test_few_points_say_what_is_missing() -> None:
     found = capacity(measured(1, 100)[:19])
     assert (found.basis, found.mid) == ("unknown", None)
     assert found.needs
+
+
+def test_past_the_knee_both_grow() -> None:
+    """A queue and a TTFT that grow by a tenth each 10 s, with noise; one alone is not enough, nor is a short look."""
+    draw = random.Random(2)
+    times = [10.0 * place for place in range(12)]
+    grows, stays = ([(1 + up * t / 100) * (1 + draw.gauss(0, 0.05)) for t in times] for up in (1.0, 0.0))
+    assert oversaturated(times, grows, grows) is True
+    assert oversaturated(times, grows, stays) is False
+    assert oversaturated(times, stays, grows) is False
+    assert oversaturated(times[:4], grows[:4], grows[:4]) is None
+    assert oversaturated([0.0, 5.0, 10.0, 15.0, 20.0], grows[:5], grows[:5]) is None
+
+
+def test_a_steady_load_is_rarely_past_its_knee() -> None:
+    """Of 300 steady windows at most 3 % are called so, though each of the two would be in 5 %."""
+    times, called = [10.0 * place for place in range(12)], 0
+    for seed in range(300):
+        draw = random.Random(seed)
+        called += bool(oversaturated(times, [draw.gauss(8, 1) for _ in times], [draw.gauss(0.1, 0.01) for _ in times]))
+    assert called <= 9
