@@ -33,7 +33,7 @@ class Consistency(Struct, frozen=True):
     cold_pairs: int = 0
     """Both with a cold cache."""
     cold_same: int = 0
-    """Of those: word for word the same. An item for this asks for 32 to 64 tokens, so that they are compared whole."""
+    """Of those: word for word the same. An item for this asks for few tokens, so that they are compared whole."""
     cold_same_grade: int = 0
     """Of the cold pairs: right both, or wrong both."""
     warm_pairs: int = 0

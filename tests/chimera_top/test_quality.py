@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,9 +13,10 @@ from chimera_top.config import Settings
 from chimera_top.judge import judge
 from chimera_top.quality import examined, quality_plan
 from collectors.clock import Clock
-from collectors.quality.canary import Canary
+from collectors.quality.canary import NO_ENDPOINT, Canary
 from collectors.quality.items import load, prompt
 from collectors.server import ServerCollector
+from insight.quality.score import quality_facts
 from metrics.quality import Choice, Contains, Exact, Item, Json, Number, Outcome, Stops, TokenF1
 from metrics.sample import Sample, Source
 from metrics.store import Store
@@ -70,6 +71,7 @@ def right(item: Item) -> str:
             return FORMATS[item.id]
 
 
+ANSWERS_IN_A_PASS = sum(3 if item.consistency else 1 for item in BUILTIN)
 ANSWERS = {prompt(item): right(item) for item in BUILTIN}
 
 
@@ -85,9 +87,14 @@ def model() -> Iterator[Model]:
     server.close()
 
 
-def seen(model: Model, quality: str, questions: int) -> Snapshot:
+def seen(model: Model, quality: str, questions: int, **more: Any) -> Snapshot:
     """Let the canary that the settings ask for put so many questions, and assess."""
-    settings = Settings(targets=(model.url,), quality=(quality,), gpu=False)
+    settings = Settings(targets=(model.url,), quality=(quality,), gpu=False, **more)
+    return judge(settings, "report").snapshot(watched(model, settings, questions))
+
+
+def watched(model: Model, settings: Settings, questions: int) -> View:
+    """Let the canary put so many questions."""
     clock = Clock()
     [server, canary] = examined(settings, [ServerCollector(model.url, clock=clock)], clock)
     assert (server.name, server.kind) == (model.url, Source.SERVER)
@@ -107,27 +114,27 @@ def seen(model: Model, quality: str, questions: int) -> Snapshot:
         raise AssertionError(f"{count} of {questions} questions were put")
 
     last = asyncio.run(poll())
-    return judge(settings, "report").snapshot(View(store, last.mono, last.wall))
+    return View(store, last.mono, last.wall)
 
 
 def test_a_good_model(model: Model) -> None:
-    """Every item of the program's own set can be answered rightly, and then the score is 100 of 94 items."""
+    """Every item of the program's own set can be answered rightly, and then the score is 100 of 106 items."""
     model.say = lambda asked: ANSWERS[asked]
-    found = seen(model, "builtin", len(BUILTIN) + 2 * 4)
+    found = seen(model, "builtin", ANSWERS_IN_A_PASS)
     assert found.quality is not None
     wrong = [part for part, each in found.quality["accuracy"].by.items() if each.value != 1.0]
     assert not wrong
     assert found.scorecard.quality.score == 100.0
-    assert found.scorecard.quality.text == "100 % of 94 items right (96.1 % to 100 %)"
+    assert found.scorecard.quality.text == "100 % of 106 items right (96.5 % to 100 %)"
     assert {found.quality[name].value for name in ("f1", "macro_f1", "determinism", "cache_consistency")} == {1.0}
-    assert [each.why for each in found.not_visible] == ["not measured (no embedding endpoint)"]
-    assert found.quality["tokens_spent"].value == 13 * (94 + 2 * 4)
+    assert [each.why for each in found.not_visible] == [NO_ENDPOINT]
+    assert found.quality["tokens_spent"].value == 13 * ANSWERS_IN_A_PASS
 
 
 def test_a_model_that_says_nothing_of_use(model: Model) -> None:
     """Only the items that ask for an end, and not for an answer, are right then."""
     model.say = lambda _: "I would rather talk of the weather, which was fine yesterday and may stay so."
-    found = seen(model, "builtin", len(BUILTIN) + 2 * 4)
+    found = seen(model, "builtin", ANSWERS_IN_A_PASS)
     assert found.quality is not None
     assert {part for part, each in found.quality["accuracy"].by.items() if each.value} == {"family=termination"}
 
@@ -136,9 +143,9 @@ def test_a_model_that_is_cut_off(model: Model) -> None:
     """Answers that never end are wrong, and the score says that they were cut off."""
     model.say = lambda _: "well well well " * 20
     model.finish = "length"
-    found = seen(model, "builtin", len(BUILTIN) + 2 * 4)
+    found = seen(model, "builtin", ANSWERS_IN_A_PASS)
     assert found.scorecard.quality.score == 0.0
-    assert found.scorecard.quality.text.endswith("94 cut off")
+    assert found.scorecard.quality.text.endswith("106 cut off")
 
 
 def test_a_bad_line(model: Model, tmp_path: Path) -> None:
@@ -154,6 +161,58 @@ def test_a_bad_line(model: Model, tmp_path: Path) -> None:
     assert (found.quality["accuracy"].value, found.quality["accuracy"].count) == (1.0, 1.0)
     [told] = [each for each in found.not_visible if each.what == "some lines of the quality file"]
     assert told.why.startswith("1 cannot be used, the first: line 2: Expected `float`, got `str`")
+
+
+def test_another_server_is_the_ruler(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--embeddings` measures with another server, and each of the two gets its own token and never the other's."""
+    ruler = Model()
+    monkeypatch.setenv("MINE", "server-token-1")
+    monkeypatch.setenv("RULER", "ruler-token-2")
+    monkeypatch.setenv("EXTRA", "tenant-3")
+    model.say = lambda asked: f"{ANSWERS[asked]} That is the whole of what there is to say about it today."
+    ruler.embed = lambda text: [1.0, float(len(text) % 2)]
+    found = seen(
+        model,
+        "builtin",
+        ANSWERS_IN_A_PASS,
+        token_env="MINE",  # noqa: S106 -- the name of a variable
+        headers=("X-Tenant=EXTRA",),
+        embeddings=ruler.url,
+        embeddings_token_env="RULER",  # noqa: S106
+    )
+    ruler.close()
+    assert found.quality is not None
+    assert found.quality["relevancy"].count == 106.0
+    assert found.not_visible == ()
+    assert {path for path, _, _ in ruler.requests} == {"/v1/models", "/v1/embeddings"}
+    for asked, own, others in (
+        (model, "server-token-1", ("ruler-token-2",)),
+        (ruler, "ruler-token-2", ("server-token-1", "tenant-3")),
+    ):
+        assert {headers["authorization"] for _, headers, _ in asked.requests} == {f"Bearer {own}"}
+        assert not any(secret in str(request) for request in asked.requests for secret in others)
+
+
+def test_a_server_does_not_measure_itself(model: Model) -> None:
+    """Named as its own ruler, it is not asked for embeddings, and why they are not measured is told."""
+    model.say = lambda _: "That is the whole of what there is to say about it today."
+    model.embed = lambda _: [1.0]
+    found = seen(model, "builtin", 5, embeddings=f"{model.url}/v1/")
+    assert [each.why for each in found.not_visible] == [NO_ENDPOINT]
+    assert model.bodies("/v1/embeddings") == []
+
+
+def test_what_it_costs(model: Model) -> None:
+    """In tokens, and with a price in dollars: as numbers, and in words as the probe says it."""
+    settings = Settings(targets=(model.url,), quality=("builtin",), gpu=False, price=2.0)
+    view = watched(model, settings, ANSWERS_IN_A_PASS)
+    found = judge(settings, "report").snapshot(view).quality
+    assert found is not None
+    tokens = 13 * ANSWERS_IN_A_PASS
+    assert found["tokens_spent"].value == tokens
+    assert found["dollars_spent"].value == pytest.approx(tokens * 2e-6)
+    said = quality_facts(view, model.url)["quality"]
+    assert said == f"{tokens:,} tokens so far ($0.0034); never more than 60,000 an hour"
 
 
 def test_the_queue_is_heard_of(model: Model) -> None:
@@ -197,6 +256,12 @@ def test_results_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         (["--quality", "{other}"], "it is neither a result file of lm-eval"),
         (["--quality", "builtin", "--quality", "{bad}"], "one file of questions at a time"),
         (["--quality", "builtin", "--quality-budget", "10"], "quality_budget: 10 tokens an hour do not pay"),
+        (["--quality", "builtin", "--price", "-1"], "price: -1.0 is no price"),
+        (["--quality", "builtin", "--embeddings", "ftp://a"], "--embeddings: unusable URL 'ftp://a'"),
+        (
+            ["--quality", "builtin", "--embeddings", "a:1", "--embeddings-token-env", "NO_SUCH"],
+            "--embeddings-token-env names the environment variable 'NO_SUCH', which is not set",
+        ),
     ],
 )
 def test_what_is_unusable_is_said_at_once(

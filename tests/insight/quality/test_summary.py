@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from insight.quality.change import change
+from insight.quality.fault import Fault
 from insight.quality.summary import WINDOW_SECONDS, cut_off, newest, summarise
 from metrics.quality import Arm, Graded, Outcome
 
@@ -99,12 +99,15 @@ def test_arms_are_one_item() -> None:
     assert newest(graded)["a"].arm is Arm.COLD
 
 
-def test_change() -> None:
-    """Item by item: what was right and is not any more, against the other way; items asked once are left out."""
-    before = [*rows(10, 0), row("new", FAILED)]
-    after = [*rows(4, 6), row("new", RIGHT), row("newer", RIGHT)]
-    found = change(before, after)
-    assert found is not None
-    assert (found.pairs, found.worse, found.better, found.p) == (10, 6, 0, 1 / 64)
-    assert found.points == -0.6
-    assert change([], after) is None
+def test_faults() -> None:
+    """How many answers are spoilt, and by what; a right one is not, whatever it is said to be."""
+    graded = [row("a", WRONG, why=Fault.REFUSAL.value), row("b", CUT, why="another number"), row("c", RIGHT)]
+    found = summarise({"s": [*graded, row("d", WRONG, why="another number")]}, NOW)["faults"]
+    assert (found.value, found.count) == (0.5, 4.0)
+    assert {name: part.value for name, part in found.by.items()} == {
+        "fault=empty": 0.0,
+        "fault=refusal": 0.25,
+        "fault=loop": 0.0,
+        "fault=script": 0.0,
+        "fault=cut": 0.25,
+    }
