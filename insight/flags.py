@@ -19,7 +19,7 @@ class Action(Struct, frozen=True):
 
     text: str
     now: str | None = None
-    """The fact or gauge that tells the value in force; `?` for one that no server tells; None where there is none."""
+    """The fact or gauge that tells the value in force; `flag_*`: what stands on the command line, where it is seen."""
     restart: bool = False
     """It takes a restart of the server."""
     done: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ ADVICE: tuple[Advice, ...] = (
             "vllm": (
                 Action(
                     "--max-num-queued-reqs N, which counts waiting and running requests: what comes above it gets 503",
-                    "?",
+                    "flag_max_num_queued_reqs",
                     restart=True,
                 ),
             ),
@@ -68,8 +68,8 @@ ADVICE: tuple[Advice, ...] = (
         "model_overloading",
         {
             "vllm": (
-                Action("--data-parallel-size N, where GPUs are free", "?", restart=True),
-                Action("--max-num-seqs higher", "?", restart=True, not_with="cache_saturation"),
+                Action("--data-parallel-size N, where GPUs are free", "flag_data_parallel_size", restart=True),
+                Action("--max-num-seqs higher", "flag_max_num_seqs", restart=True, not_with="cache_saturation"),
             ),
             "llamacpp": (
                 Action(
@@ -91,11 +91,15 @@ ADVICE: tuple[Advice, ...] = (
             "vllm": (
                 Action("--enable-prefix-caching", "enable_prefix_caching", restart=True, done=("True",)),
                 Action("put the fixed part of prompts first, so that the prefix cache can hold it"),
-                Action("--max-num-batched-tokens higher: TTFT gains, ITL loses", "?", restart=True),
+                Action(
+                    "--max-num-batched-tokens higher: TTFT gains, ITL loses",
+                    "flag_max_num_batched_tokens",
+                    restart=True,
+                ),
             ),
             "llamacpp": (
-                Action("--cache-reuse N, the fixed part of prompts first", "?", restart=True),
-                Action("-b and -ub higher, as long as memory allows", "?", restart=True),
+                Action("--cache-reuse N, the fixed part of prompts first", "flag_cache_reuse", restart=True),
+                Action("-b and -ub higher, as long as memory allows", "flag_ubatch_size", restart=True),
             ),
         },
         _NEEDS_STEP_MODEL,
@@ -107,12 +111,14 @@ ADVICE: tuple[Advice, ...] = (
         {
             "vllm": (
                 Action(
-                    "--max-num-batched-tokens lower: about 2048 favours ITL (vLLM's tuning guide)", "?", restart=True
+                    "--max-num-batched-tokens lower: about 2048 favours ITL (vLLM's tuning guide)",
+                    "flag_max_num_batched_tokens",
+                    restart=True,
                 ),
-                Action("--max-num-seqs lower: fewer requests share a step", "?", restart=True),
+                Action("--max-num-seqs lower: fewer requests share a step", "flag_max_num_seqs", restart=True),
             ),
             "llamacpp": (
-                Action("-ub lower: prompts are worked on in smaller pieces", "?", restart=True),
+                Action("-ub lower: prompts are worked on in smaller pieces", "flag_ubatch_size", restart=True),
                 Action("-np lower: fewer requests share a step", "max_running_requests", restart=True),
             ),
         },
@@ -134,13 +140,17 @@ ADVICE: tuple[Advice, ...] = (
                     done=("fp8", "fp8_e4m3", "fp8_e5m2"),
                 ),
                 Action("--max-model-len lower, if no request needs it", "max_model_len", restart=True),
-                Action("--kv-offloading-size GB: keep what is pushed out in host memory", "?", restart=True),
+                Action(
+                    "--kv-offloading-size GB: keep what is pushed out in host memory",
+                    "flag_kv_offloading_size",
+                    restart=True,
+                ),
             ),
             "llamacpp": (
                 Action("-c larger", "max_model_len", restart=True),
                 Action(
                     "-ctk q8_0 -ctv q8_0 -fa: fewer bytes a token; check the answers before and after",
-                    "?",
+                    "flag_cache_type_k",
                     restart=True,
                 ),
             ),
@@ -152,7 +162,7 @@ ADVICE: tuple[Advice, ...] = (
         "Run fewer requests at once: none is thrown out, more wait",
         "cache_saturation",
         {
-            "vllm": (Action("--max-num-seqs lower", "?", restart=True),),
+            "vllm": (Action("--max-num-seqs lower", "flag_max_num_seqs", restart=True),),
             "llamacpp": (Action("-np lower", "max_running_requests", restart=True),),
         },
         "what preemptions cost is not estimated yet: that needs the step times and the length of the sequences",
