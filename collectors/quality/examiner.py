@@ -211,7 +211,9 @@ class Examiner:
         """Charge an answer; one of which the server does not tell what it took is charged as the most it may have."""
         told = reply.prompt_tokens + reply.output_tokens
         self.budget.spend(told or most, self._clock.mono())
-        self.estimated |= not told
+        if not told:  # what it was is not known, and no 0
+            self.estimated = True
+            return
         self._counters["quality_prompt_tokens"] += reply.prompt_tokens
         self._counters["quality_output_tokens"] += reply.output_tokens
 

@@ -246,6 +246,7 @@ def test_an_answer_without_usage_is_charged_as_the_most_it_may_have_been(model: 
     time = Time()
     examiner = examine(model, time=time, tokens_per_hour=100)
     assert examiner.estimated
+    assert not [name for name in examiner.counters if "tokens" in name], "what is not known is no 0"
     assert examiner.budget.spent == 4 * (len("question 0") // 3 + 64)
     assert time.slept == [3600.0] * 3
 
