@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from collectors.clean import clean
@@ -39,12 +40,12 @@ def next_tick(start: float, interval: float, last: int, now: float) -> int:
 
 
 class _Lane:
-    """One collector on its schedule."""
+    """One collector on its schedule, from a tick on."""
 
-    def __init__(self, collector: Collector, interval: float) -> None:
+    def __init__(self, collector: Collector, interval: float, seconds: float = 0.0) -> None:
         self.collector = collector
         self.interval = collector.interval or interval
-        self.tick = 0
+        self.tick = math.floor(seconds / self.interval)
         self.poll: asyncio.Task[None] | None = None
         self.missed = 0
         self.overrun = 0
@@ -72,6 +73,7 @@ class Poller:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._lanes = [_Lane(collector, interval) for collector in collectors]
+        self._joining: deque[Collector] = deque()
         self._interval = interval
         self._patience = min([interval, *(lane.interval for lane in self._lanes)]) / 4
         self._clock = clock
@@ -90,6 +92,10 @@ class Poller:
         self._loop, self._main = loop, loop.create_task(self.run())
         self._thread = threading.Thread(target=self._live, name="poller", daemon=True)
         self._thread.start()
+
+    def add(self, collectors: Sequence[Collector]) -> None:
+        """Poll more collectors, from the next time on that any is polled; may be called from any thread."""
+        self._joining.extend(collectors)
 
     def stop(self, timeout: float = 2.0) -> bool:
         """End polling and close the collectors; False where the thread did not end within `timeout` seconds.
@@ -126,6 +132,8 @@ class Poller:
         start = self._clock.mono()
         beat = 0
         while True:
+            while self._joining:
+                self._lanes.append(_Lane(self._joining.popleft(), self._interval, self._clock.mono() - start))
             begun = self._begin(start)
             if start + beat * self._interval <= self._clock.mono():
                 if begun:

@@ -183,6 +183,43 @@ def test_a_thread_that_stood_still() -> None:
     assert log.of("monitor")[-1].counters['polls_missed{collector="a"}'] == 3.0
 
 
+def test_a_collector_that_comes_later() -> None:
+    """One that is added is polled at once and then on the ticks of the others, of which none is missed for it."""
+    time = Time(ends=6.5 * TICK)
+    log = Log()
+    polled: dict[str, list[float]] = {"first": [], "usual": [], "slow": []}
+
+    def noting(name: str) -> Callable[[], Awaitable[None]]:
+        async def look() -> None:
+            polled[name].append((time.now - 100.0) / TICK)
+
+        return look
+
+    def tick(mono: float, _wall: float) -> None:
+        if mono == 100.0 + 2 * TICK:
+            poller.add([Look("usual", noting("usual")), Look("slow", noting("slow"), 2.5 * TICK)])
+
+    poller = Poller([Look("first", noting("first"))], TICK, time.clock, log, on_tick=tick, sleep=time.sleep)
+    live(poller)
+    assert polled["first"] == [float(tick) for tick in range(7)]
+    assert polled["usual"] == [3.0, 4.0, 5.0, 6.0]
+    assert polled["slow"] == [3.0, 5.0]
+    assert set(log.of("monitor")[-1].counters.values()) == {0.0}
+
+
+def test_collectors_are_added_from_another_thread_and_closed_at_the_end() -> None:
+    """What another thread adds is polled in the poller's, and closed with the others."""
+    log = Log()
+    first, second = Look("first"), Look("second")
+    poller = Poller([first], 0.01, Clock(), log)
+    poller.start()
+    log.wait(lambda: bool(log.of("first")))
+    poller.add([second])
+    log.wait(lambda: len(log.of("second")) >= 2)
+    assert poller.stop()
+    assert (first.closed, second.closed) == (1, 1)
+
+
 def test_tick_comes_after_the_samples() -> None:
     """The caller draws its conclusions once an interval, when the samples of that tick are there."""
     time = Time(ends=3 * TICK)
