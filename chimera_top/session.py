@@ -75,6 +75,10 @@ class Session:
         """Begin to poll, in a thread of its own."""
         self._poller.start()
 
+    def add(self, collectors: Sequence[Collector]) -> None:
+        """Poll more collectors from now on; may be called from any thread."""
+        self._poller.add(collectors)
+
     def stop(self) -> None:
         """End polling and close the recording; harmless when called again."""
         self._poller.stop()

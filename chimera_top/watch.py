@@ -13,10 +13,9 @@ from chimera_top.config import length_of_time
 from chimera_top.exit import UsageError
 from chimera_top.judge import judge
 from chimera_top.locate import located
-from chimera_top.quality import examined
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
-from chimera_top.sources import machine, probed, servers
+from chimera_top.sources import machine
 from collectors.clock import Clock
 
 if TYPE_CHECKING:
@@ -34,21 +33,21 @@ def watch(settings: Settings, for_text: str) -> Snapshot:
     """Poll for so long and assess what was seen; interrupted, it speaks of what it saw until then."""
     seconds = length_of_time("--for", for_text, 1.0, 7 * 86_400.0)
     interval = dividing(settings.interval_seconds, seconds)
-    settings, note = located(settings)
     clock = Clock()
-    targets = servers(settings, clock)
+    there = located(settings, clock)
     session = Session(
-        [*examined(settings, probed(settings, targets, clock), clock), *machine(settings, clock)],
-        judge(settings, "report", tuple(target.name for target in targets), seconds),
+        [*there.collectors, *machine(settings, clock)],
+        judge(settings, "report", there.names, seconds),
         interval=interval,
         clock=clock,
         recorder=Recorder(Path(settings.record)) if settings.record else None,
         ends_after=seconds,
     )
-    if note:
-        sys.stderr.write(f"chimera-top: {note}\n")
+    there.follow(session.add)
+    if there.note:
+        sys.stderr.write(f"chimera-top: {there.note}\n")
     if sys.stderr.isatty():
-        names = ", ".join(target.name for target in targets)
+        names = ", ".join(there.names) or "this host"
         sys.stderr.write(f"chimera-top: watching {names} for {for_text}; Ctrl-C ends it early\n")
     run_to_end(session)
     return session.snapshot()

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from chimera_top.config import prepare
 from chimera_top.judge import judge, objectives
-from chimera_top.quality import examined, imported_quality, quality_plan
+from chimera_top.quality import imported_quality, quality_plan
 from chimera_top.recorder import Recorder
 from chimera_top.screen import show
-from chimera_top.sources import machine, named_recordings, probe_plan, probed, secret_headers, servers, target_names
+from chimera_top.sources import machine, named_recordings, probe_plan, secret_headers, target_names
 from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
     import argparse
 
     from chimera_top.config import Settings
+    from chimera_top.locate import Located, Named
     from chimera_top.screen import Publish
     from chimera_top.session import Session
 
@@ -47,30 +48,32 @@ def watch_live(settings: Settings) -> int:
     quality_plan(settings)
     imported_quality(settings)
     recorder = Recorder(Path(settings.record)) if settings.record else None
-    notes: list[str] = []
+    watched: list[Named | Located] = []
 
     def make(publish: Publish) -> Session:
         from chimera_top.locate import located  # noqa: PLC0415 after the first paint
         from chimera_top.session import Session  # noqa: PLC0415
         from collectors.clock import Clock  # noqa: PLC0415
 
-        there, note = located(settings)
-        if note:
-            notes.append(note)
         clock = Clock()
-        return Session(
-            [*examined(there, probed(there, servers(there, clock), clock), clock), *machine(there, clock)],
-            judge(there, "live", target_names(there)),
+        there = located(settings, clock)
+        watched.append(there)
+        session = Session(
+            [*there.collectors, *machine(settings, clock)],
+            judge(settings, "live", there.names),
             interval=settings.interval_seconds,
             clock=clock,
             publish=publish,
             recorder=recorder,
         )
+        there.follow(session.add)
+        return session
 
     waiting_for = ", ".join(names) if settings.targets else "the servers of this host"
     code = show(settings, make, waiting_for=waiting_for)
-    for note in notes:  # not before: the screen was there
-        sys.stderr.write(f"chimera-top: {note}\n")
+    for there in watched:
+        if there.note:  # not before: the screen was there, and a server may have come meanwhile
+            sys.stderr.write(f"chimera-top: {there.note}\n")
     if recorder is not None and recorder.trouble:
         sys.stderr.write(f"chimera-top: {recorder.trouble}\n")
     return code

@@ -10,10 +10,9 @@ from chimera_top.config import length_of_time, prepare
 from chimera_top.exit import Exit
 from chimera_top.judge import judge
 from chimera_top.locate import located
-from chimera_top.quality import examined
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
-from chimera_top.sources import machine, probed, servers
+from chimera_top.sources import machine
 from chimera_top.watch import run_to_end
 from collectors.clock import Clock
 from metrics.units import digits
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 
 def run(flags: argparse.Namespace) -> int:
     """Record until the time is up or it is interrupted, which is the ordinary way to end it."""
-    settings, note = located(prepare(flags))
+    settings = prepare(flags)
     clock = Clock()
-    targets = servers(settings, clock)
+    there = located(settings, clock)
     recorder = Recorder(Path(flags.output))
     session = Session(
-        [*examined(settings, probed(settings, targets, clock), clock), *machine(settings, clock)],
+        [*there.collectors, *machine(settings, clock)],
         judge(settings, "live"),
         interval=settings.interval_seconds,
         clock=clock,
@@ -37,10 +36,11 @@ def run(flags: argparse.Namespace) -> int:
         ends_after=length_of_time("--for", flags.for_, 1.0, 7 * 86_400.0) if flags.for_ else None,
     )
     recorder.on_trouble = session.ended.set
-    if note:
-        sys.stderr.write(f"chimera-top: {note}\n")
+    there.follow(session.add)
+    if there.note:
+        sys.stderr.write(f"chimera-top: {there.note}\n")
     ending = f"for {flags.for_}" if flags.for_ else "until Ctrl-C"
-    sys.stderr.write(f"chimera-top: recording {', '.join(t.name for t in targets)} to {flags.output} {ending}\n")
+    sys.stderr.write(f"chimera-top: recording {', '.join(there.names) or 'this host'} to {flags.output} {ending}\n")
     if recorder.found:
         sys.stderr.write(f"chimera-top: appending to {flags.output} ({digits(recorder.found / 1000)} kB there)\n")
     run_to_end(session)

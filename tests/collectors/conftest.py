@@ -1,9 +1,10 @@
-"""A web server on loopback that behaves as badly as it is told to."""
+"""A web server on loopback that behaves as badly as it is told to, and a /proc that says what it is told to."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import ssl
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     type_of_reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -146,3 +147,67 @@ def tls_web() -> Iterator[Web]:
     server.start(context)
     yield server
     server.stop()
+
+
+class Proc:
+    """A tree like that of /proc, with network namespaces, processes and what they listen on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tables: dict[tuple[str, str], list[str]] = {}
+        self._pids: dict[str, list[str]] = {"": ["self"]}
+        self._namespace("self", "")
+
+    def process(
+        self, pid: int, name: str, *cmdline: str, space: str = "", sockets: Sequence[int] = (), parent: int = 1
+    ) -> None:
+        """Add a process in a namespace, `""` that of the host; it holds the sockets with these numbers."""
+        folder = self.root / str(pid)
+        (folder / "fd").mkdir(parents=True)
+        (folder / "comm").write_text(f"{name}\n")
+        (folder / "cmdline").write_bytes("".join(f"{each}\0" for each in cmdline).encode())
+        (folder / "stat").write_text(f"{pid} ({name}) S {parent} 0 0\n")
+        (folder / "cgroup").write_text(f"0::/system.slice/docker-{space}.scope\n" if space else "0::/user.slice\n")
+        for number, inode in enumerate(sockets):
+            (folder / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+        self._pids.setdefault(space, []).append(str(pid))
+        self._namespace(str(pid), space)
+        self._write()
+
+    def listen(self, space: str, address: str, port: int, inode: int) -> None:
+        """Let something listen in a namespace."""
+        packed = ipaddress.ip_address(address).packed
+        words = "".join(packed[start : start + 4][::-1].hex().upper() for start in range(0, len(packed), 4))
+        rest = "00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0"
+        table = "tcp" if len(packed) == 4 else "tcp6"
+        self._tables.setdefault((space, table), []).append(f"   0: {words}:{port:04X} {rest} {inode} 1 0 100")
+        self._write()
+
+    def address(self, pid: int, *addresses: str) -> None:
+        """Give the namespace of a process addresses of its own."""
+        leaves = "".join(f"           |-- {each}\n              /32 host LOCAL\n" for each in addresses)
+        (self.root / str(pid) / "net" / "fib_trie").write_text(f"Main:\n  +-- 0.0.0.0/1 2 0 2\n{leaves}")
+
+    def route(self, *rows: str) -> None:
+        """Let the host know these routes, each `DESTINATION MASK` in the kernel's hexadecimal."""
+        lines = [f"eth0 {row.split()[0]} 00000000 0001 0 0 0 {row.split()[1]} 0 0 0" for row in rows]
+        (self.root / "net" / "route").write_text("\n".join(["Iface Destination ...", *lines]))
+
+    def _namespace(self, pid: str, space: str) -> None:
+        (self.root / pid / "ns").mkdir(parents=True)
+        (self.root / pid / "ns" / "net").symlink_to(f"net:[{space}]")
+
+    def _write(self) -> None:
+        for (space, table), rows in self._tables.items():
+            for pid in self._pids.get(space, []):
+                folder = self.root / "net" if pid == "self" else self.root / pid / "net"
+                folder.mkdir(exist_ok=True)
+                (folder / table).write_text("\n".join(["  sl  local_address", *rows, ""]))
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Proc:
+    """A /proc of a host on which nothing listens."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text("")
+    return Proc(tmp_path)
