@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
@@ -14,7 +15,7 @@ from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings
-    from metrics.view import SourceView
+    from metrics.view import SourceView, View
 
 SECONDS = 20.0
 UNEVEN = 1.5
@@ -27,8 +28,8 @@ def replica_imbalance(source: SourceView, settings: Settings, firing: bool) -> C
     Asked where there are several servers of one model, or one page tells of several engines; else not at all.
     """
     del settings
-    alike = _alike(source)
-    loads = {each.id: _load(each) for each in alike} if len(alike) > 1 else {} if len(alike) < 1 else _engines(source)
+    alike = _alike(source.view).get(source.facts.get("model"), {})
+    loads = alike if len(alike) > 1 else _engines(source) if alike else {}
     if len(loads) < 2:
         return None
     known = {name: load for name, load in loads.items() if load is not None}
@@ -61,11 +62,14 @@ def replica_imbalance(source: SourceView, settings: Settings, firing: bool) -> C
     )
 
 
-def _alike(source: SourceView) -> list[SourceView]:
-    """List the servers of this one's model that answer, itself among them."""
-    model = source.facts.get("model")
-    servers = source.view.all(Source.SERVER)
-    return [each for each in servers if each.state is State.OK and each.facts.get("model") == model]
+@lru_cache(maxsize=1)  # each of a hundred servers asks at each tick, and what it is told is the same
+def _alike(view: View) -> dict[str | None, dict[str, tuple[float, float] | None]]:
+    """Tell the loads of the servers that answer, by their model and their id."""
+    loads: dict[str | None, dict[str, tuple[float, float] | None]] = {}
+    for each in view.all(Source.SERVER):
+        if each.state is State.OK:
+            loads.setdefault(each.facts.get("model"), {})[each.id] = _load(each)
+    return loads
 
 
 def _load(source: SourceView) -> tuple[float, float] | None:

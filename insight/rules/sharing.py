@@ -87,7 +87,7 @@ def _large(processes: list[Process], total: float | None) -> list[Process]:
 def gpu_straggler(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether this GPU runs slower than the others that work for the same server, which wait for it in each step.
 
-    Where heat or the hardware is the reason, that has a row of its own, and this is not said twice.
+    Where heat, the hardware or a neighbour is the reason, that has a row of its own, and this is not said twice.
     """
     del settings
     clock = _value(source, "sm_clock_hertz")
@@ -100,7 +100,8 @@ def gpu_straggler(source: SourceView, settings: Settings, firing: bool) -> Condi
     group = [each for each in gpus_of(server) if each.id != source.id and _busy(each)] if server else []
     if not group or not _busy(source):
         return HOLDS_NOT
-    if any(source.held_for(each) is not None for each in (*THERMAL, SLOWDOWN, BRAKE)):
+    shared = bool(_large(tenants(source).others, _value(source, "memory_total_bytes")))
+    if shared or any(source.held_for(each) is not None for each in (*THERMAL, SLOWDOWN, BRAKE)):
         return Condition(holds=False, summary="it is slow for a reason that has a row of its own")
     usual = median(_known(group, "sm_clock_hertz") or [clock])
     powers, power = _known(group, "power_watts"), _value(source, "power_watts")
