@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collectors.clock import Clock
     from collectors.collector import Collector
     from collectors.probe.schedule import Plan
-    from collectors.server import ServerCollector
 
 DEFAULT_TARGET = "http://127.0.0.1:8000"
 """Where vLLM listens when nobody told it otherwise."""
@@ -40,23 +39,26 @@ def target_names(settings: Settings) -> tuple[str, ...]:
         raise UsageError(str(error)) from None
 
 
-def servers(settings: Settings, clock: Clock) -> list[ServerCollector]:
+def servers(settings: Settings, clock: Clock) -> list[Collector]:
     """Make a collector for each target; raises UsageError that names the target or the setting that is unusable."""
-    from collectors.server import ServerCollector  # noqa: PLC0415 after the first paint
+    from collectors.engine_process import EngineProcess  # noqa: PLC0415 after the first paint
+    from collectors.processes import Processes  # noqa: PLC0415
+    from collectors.server import ServerCollector  # noqa: PLC0415
 
-    collectors: dict[str, ServerCollector] = {}
+    processes = Processes(clock)
+    collectors: dict[str, Collector] = {}
     for each in settings.targets or (DEFAULT_TARGET,):
         try:
-            name = target(each).source
-            headers, ca_file = access(settings, name, os.environ)
-            collector = ServerCollector(each, clock=clock, headers=headers, ca_file=ca_file)
+            meant = target(each)
+            headers, ca_file = access(settings, meant.source, os.environ)
+            server = ServerCollector(each, clock=clock, headers=headers, ca_file=ca_file)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        collectors.setdefault(name, collector)
+        collectors.setdefault(meant.source, EngineProcess(server, meant.root, processes))
     return list(collectors.values())
 
 
-def probed(settings: Settings, collectors: Sequence[ServerCollector], clock: Clock) -> list[Collector]:
+def probed(settings: Settings, collectors: Sequence[Collector], clock: Clock) -> list[Collector]:
     """Put a probe beside each server where probes are asked for; raises UsageError that names an unusable setting."""
     if not settings.probe:
         return list(collectors)
