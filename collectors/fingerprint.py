@@ -9,7 +9,7 @@ page is asked for first where the process is known for one. No header of the use
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,8 @@ from msgspec import Struct
 from collectors.answer import Answer
 from collectors.engines import identify
 from collectors.engines.ollama import PAGE, read_running
+from collectors.engines.served import PAGE as MODELS
+from collectors.engines.served import read_served
 from collectors.engines.trtllm_json import read_steps
 from collectors.exposition import Parser
 from collectors.programs import USUAL_PORTS, declared, engine_of
@@ -30,14 +32,12 @@ if TYPE_CHECKING:
 
 METRICS = "/metrics"
 PROMETHEUS = "/prometheus/metrics"
-MODELS = "/v1/models"
 _PATHS = (METRICS, PROMETHEUS, "/v1/metrics", PAGE, MODELS)
 _PATHS_OF = {"ollama": (PAGE,), "trtllm": (PROMETHEUS, METRICS, MODELS)}
 """What is asked for where the process tells what it is; `/v1/metrics` is NIM's."""
 NO_METRICS = "present, no metrics: only --probe can watch it"
-_OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp", "lmdeploy": "lmdeploy", "tensorrt_llm": "trtllm"}
-"""What servers write as `owned_by` into their list of models."""
-_NOT_THERE = frozenset({400, 404, 405, 406, 410, 501})
+_NO_PAGE = frozenset({404, 405, 501})
+"""What a server answers that has no metrics page: 501 is llama-server without `--metrics`."""
 _PAGE_READ = 2**18
 """Bytes of a page that are looked at: the names of a server stand in the first 100 KB of every page known."""
 _MAX_PAGE = 4 * 2**20
@@ -49,7 +49,7 @@ class Found(Struct, frozen=True):
     url: str
     """What is to be polled: its base, or its metrics page where the base would lead to a worse one."""
     engine: str | None
-    """As its dialect is called; None where only a token would tell, or where nothing but its API is known."""
+    """As its dialect is called; None where only a token would tell."""
     pid: int | None
     why: str
     """What it was known by: `its metrics page`, `present, unauthorised`, ..."""
@@ -67,14 +67,8 @@ class Said(Struct, frozen=True):
     """Whether nothing else need be asked for."""
 
 
-class _Card(Struct):
-    id: str
-    owned_by: str | None = None
-
-
-class _Models(Struct):
-    object: str
-    data: list[_Card]
+class _List(Struct):
+    object: Any = None
 
 
 async def ask(listener: Listener, root: str, deadline: float) -> tuple[Found | None, bool]:
@@ -102,7 +96,7 @@ async def ask(listener: Listener, root: str, deadline: float) -> tuple[Found | N
         pass
     finally:
         await fetch.close()
-    answered = newest.status in _NOT_THERE or (newest.status is not None and newest.status < 500)
+    answered = newest.status in _NO_PAGE or (newest.status is not None and newest.status < 500)
     return judged(listener, root, told), answered
 
 
@@ -112,7 +106,7 @@ def said(path: str, answer: Answer | Failure, named: str | None) -> Said:
         return Said(last=True)
     status = answer.status
     if status != 200:
-        return Said(status, last=status not in _NOT_THERE)
+        return Said(status, last=status not in _NO_PAGE)
     if path == PAGE:
         is_ollama = read_running(answer.body) is not None
         return Said(status, "ollama" if is_ollama else None, "the models that it has loaded" * is_ollama, is_ollama)
@@ -130,22 +124,18 @@ def _page(body: bytes, named: str | None) -> Said:
         return Said(200, last=True)
     steps = read_steps(body)
     if steps is None:
-        return Said(200)
+        return Said(200, last=True)
     # An empty list is what a TensorRT-LLM says that has nothing to tell, and many another server.
     return Said(200, "trtllm" if steps.gauges or named == "trtllm" else None, "the steps that it tells")
 
 
 def _models(body: bytes, named: str | None) -> Said:
     """Tell an OpenAI-compatible API from its list of models."""
-    try:
-        models = msgspec.json.decode(body, type=_Models)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Said(200)
-    if models.object != "list":
-        return Said(200)
-    owners = {(card.owned_by or "").lower() for card in models.data}
-    engine = named or next((_OWNERS[each] for each in sorted(owners) if each in _OWNERS), None)
-    return Said(200, engine, NO_METRICS, last=True)
+    served = read_served(body, "")
+    # Many an API lists something as `data`; OpenAI's says what it is.
+    if served is None or msgspec.json.decode(body, type=_List).object != "list":
+        return Said(200, last=True)
+    return Said(200, named or served[0].engine, NO_METRICS, last=True)
 
 
 def judged(listener: Listener, root: str, told: Mapping[str, Said]) -> Found | None:

@@ -22,7 +22,6 @@ from msgspec.structs import replace
 
 from collectors.clean import clean
 from collectors.discovery import DEADLINE, MOST, candidates, discover, url_of
-from collectors.fingerprint import NO_METRICS
 from collectors.namespaces import Survey, survey
 from collectors.programs import likelihood
 from metrics.sample import Missing, Sample, Source, State
@@ -154,12 +153,8 @@ class Lookout:
         return ended
 
     def missing(self) -> Iterator[Missing]:
-        """Say what of this host is not seen, and what is there without numbers."""
+        """Say what of this host is not seen."""
         yield from self._missing
-        for found in list(self.found.values()):
-            if found.why == NO_METRICS:
-                why = "it has no metrics page, only an OpenAI-compatible API"
-                yield Missing(f"metrics of {found.url}", why, "only --probe can watch it")
         if not self.found:
             why = f"none was found on {self.ports} listening ports; it is looked for every {LOOK_SECONDS:g} s"
             yield Missing("an inference server on this host", why, "no server is watched: name one that is elsewhere")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.answer import Answer
-from collectors.fingerprint import METRICS, MODELS, NO_METRICS, PROMETHEUS, Found, Said, ask, judged, said
+from collectors.engines.served import PAGE as MODELS
+from collectors.fingerprint import METRICS, NO_METRICS, PROMETHEUS, Found, Said, ask, judged, said
 from collectors.listening import Listener
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def test_a_tensorrt_llm_with_nothing_to_tell_is_known_by_its_models(web: Web) ->
     assert asked(web) == (Found(web.url, "trtllm", None, "the steps that it tells"), True)
 
 
-@pytest.mark.parametrize(("owner", "engine"), [(b"someone", None), (b"sglang", "sglang"), (b"llamacpp", "llamacpp")])
-def test_an_api_without_metrics_is_present(web: Web, owner: bytes, engine: str | None) -> None:
+@pytest.mark.parametrize(
+    ("owner", "engine"), [(b"someone", "openai"), (b"sglang", "sglang"), (b"llamacpp", "llamacpp")]
+)
+def test_an_api_without_metrics_is_present(web: Web, owner: bytes, engine: str) -> None:
     """What serves OpenAI's list of models and no metrics at all is named, by the engine where the list tells it."""
     web.answer("/v1/models", LIST % owner, content_type="application/json")
     assert asked(web) == (Found(web.url, engine, None, NO_METRICS), True)
@@ -91,7 +94,16 @@ def test_an_api_without_metrics_is_present(web: Web, owner: bytes, engine: str |
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", b'{"object": "list"}', b'{"data": [{"id": "m"}]}', b"<html>", b'{"object": "x", "data": []}', b"["]
+    "body",
+    [
+        b"{}",
+        b'{"object": "list"}',
+        b'{"data": [{"id": "m"}]}',
+        b"<html>",
+        b'{"object": "x", "data": []}',
+        b'{"object": 1, "data": []}',
+        b"[",
+    ],
 )
 def test_another_api_is_none(web: Web, body: bytes) -> None:
     """JSON that is no list of models, or a web page, makes no inference server, and is not asked again."""
@@ -100,10 +112,11 @@ def test_another_api_is_none(web: Web, body: bytes) -> None:
 
 
 def test_a_web_page_for_every_path_is_none(web: Web) -> None:
-    """An application that answers whatever it is asked for with its start page is none."""
+    """An application that answers whatever it is asked for with its start page is none, and is asked once."""
     for path in ALL:
         web.answer(path, b"<!doctype html><html></html>", content_type="text/html")
     assert asked(web) == (None, True)
+    assert web.paths == ["/metrics"]
 
 
 def test_metrics_of_something_else_settle_it(web: Web) -> None:

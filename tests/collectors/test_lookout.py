@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.clock import Clock
-from collectors.fingerprint import NO_METRICS, Found
+from collectors.fingerprint import Found
 from collectors.listening import Listener
 from collectors.lookout import LOOK_SECONDS, MOST_SERVERS, Lookout, Sparing
 from collectors.namespaces import Survey
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.collectors.conftest import Web
 
 PAGE = b"llamacpp:requests_processing 1\n"
-LIST = b'{"object": "list", "data": [{"id": "m"}]}'
 
 
 class Host:
@@ -233,22 +232,14 @@ def test_each_new_server_is_handed_on_in_a_thread_of_its_own(host: Host, web: We
 
 
 def test_what_is_not_seen_is_named(host: Host, web: Web) -> None:
-    """No server at all, containers that may not be looked at, and a server without metrics: each is told."""
+    """Containers that may not be looked at are told, and that there is no server at all until there is one."""
     host.missing = (Missing("inference servers in a container", "root alone"),)
     told = host.sample().missing
     assert [each.what for each in told] == ["inference servers in a container", "an inference server on this host"]
     assert "0 listening ports" in told[1].why
-    web.answer("/v1/models", LIST)
+    web.answer("/metrics", PAGE)
     host.listeners = [at(web)]
-    host.missing = ()
-    assert host.sample().missing == (
-        Missing(
-            f"metrics of {web.url}",
-            "it has no metrics page, only an OpenAI-compatible API",
-            "only --probe can watch it",
-        ),
-    )
-    assert [each.why for each in host.lookout.found.values()] == [NO_METRICS]
+    assert host.sample().missing == host.missing
 
 
 def test_a_look_that_fails_is_told_and_the_next_one_works(host: Host) -> None:
