@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import lt
 
 from msgspec import Struct
 
@@ -51,10 +52,13 @@ class Quantile(Struct, frozen=True):
 def is_possible(histogram: Histogram) -> bool:
     """Tell whether there can be such a histogram: a count for each bucket, bounds that rise, and nothing below 0."""
     bounds, counts = histogram.bounds, histogram.counts
+    numbers = (*bounds, *counts, histogram.sum)
     return (
         len(counts) == len(bounds) + 1
-        and all(0 <= each <= MOST for each in (*bounds, *counts, histogram.sum))  # false for NaN
-        and all(low < high for low, high in pairwise(bounds))
+        and min(numbers) >= 0
+        and max(numbers) <= MOST
+        and not math.isnan(sum(numbers))
+        and all(map(lt, bounds, bounds[1:]))
     )
 
 

@@ -25,6 +25,8 @@ class Ring:
         self.capacity = capacity
         self.width = 1
         self._cells = array("d")
+        self._times = array("d")
+        """The first column once more, where a moment is looked for: that is done a thousand times a second."""
         self._rows = 0
         self._oldest = 0
 
@@ -34,7 +36,7 @@ class Ring:
     @property
     def nbytes(self) -> int:
         """Memory taken by the cells."""
-        return len(self._cells) * self._cells.itemsize
+        return (len(self._cells) + len(self._times)) * self._cells.itemsize
 
     def widen(self, columns: int) -> int:
         """Add columns, NaN in the rows that are there, and return the index of the first; O(size), so rare."""
@@ -57,10 +59,12 @@ class Ring:
             raise ValueError(message)
         if self._rows < self.capacity:
             self._cells.extend(row)
+            self._times.append(time)
             self._rows += 1
         else:
             start = self._oldest * self.width
             self._cells[start : start + self.width] = row
+            self._times[self._oldest] = time
             self._oldest = (self._oldest + 1) % self.capacity
 
     def zero(self, column: int, columns: int, *, beside: int) -> None:
@@ -72,7 +76,7 @@ class Ring:
 
     def time(self, index: int) -> float:
         """Tell the time of the row at `index`, 0 being the oldest."""
-        return self._cells[self._start(index)]
+        return self._times[self._physical(index)]
 
     def cell(self, index: int, column: int) -> float:
         """Read one number."""
@@ -94,7 +98,10 @@ class Ring:
 
     def last_at(self, time: float) -> int:
         """Index of the newest row at or before `time`; -1 where all are later."""
-        return bisect_right(range(self._rows), time, key=self.time) - 1
+        times, oldest = self._times, self._oldest
+        if oldest and time >= times[0]:  # the newest rows lie before the oldest one
+            return bisect_right(times, time, 0, oldest) - 1 + self._rows - oldest
+        return bisect_right(times, time, oldest) - 1 - oldest
 
     def _strided(self, column: int, low: int, high: int) -> array[float]:
         return self._cells[low * self.width + column : high * self.width + column + 1 : self.width]

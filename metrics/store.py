@@ -67,6 +67,8 @@ class History:
 
     def __init__(self, first: Sample, tiers: tuple[Tier, ...]) -> None:
         self.kind = first.kind
+        self.taken = 0
+        """How many Samples were taken in."""
         self.newest = first
         """The last Sample, whatever its state."""
         self.newest_ok: Sample | None = None
@@ -94,6 +96,7 @@ class History:
         """Take in the next Sample of this source."""
         if sample.mono < self.newest.mono:
             return
+        self.taken += 1
         if sample.state is not self.newest.state:
             self.state_since = sample.mono
         self.newest = sample

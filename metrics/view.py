@@ -59,6 +59,7 @@ class View:
         self.wall = wall
         self.interval = interval
         self._sources = store.sources
+        self._spans: dict[tuple[str, int, float, float], Span | None] = {}
 
     @property
     def patience(self) -> float:
@@ -76,6 +77,13 @@ class View:
     def all(self, kind: Source) -> Iterator[SourceView]:
         """Look at every source of a kind."""
         return (self.of(source) for source in self.ids(kind))
+
+    def span(self, source: SourceView, start: float, stop: float) -> Span | None:
+        """Find the polls of a source that bound a window; once, for its quantities are asked over the same windows."""
+        key = source.id, source.history.taken, start, stop
+        if key not in self._spans:
+            self._spans[key] = find_span(source.history.tables, start, stop, self.interval)
+        return self._spans[key]
 
     def wall_at(self, mono: float) -> float:
         """Tell the wall clock's time of a monotonic moment, by the difference between the clocks now."""
@@ -252,7 +260,7 @@ class SourceView:
 
     def _span(self, window: float, end: float | None) -> Span | None:
         stop = self.view.mono if end is None else end
-        return find_span(self.history.tables, stop - window, stop, self.view.interval)
+        return self.view.span(self, stop - window, stop)
 
 
 def _merged(parts: list[Histogram]) -> Histogram | None:

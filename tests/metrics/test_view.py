@@ -284,3 +284,15 @@ def test_one_slow_answer_is_stale_and_three_are_down() -> None:
 def test_a_server_that_never_answered_is_down_at_once() -> None:
     """There is nothing old to show of a server that was never seen."""
     assert look([failed(1.0)]).state is State.DOWN
+
+
+def test_a_view_that_is_kept_goes_on_telling_of_its_moment() -> None:
+    """What was looked up once holds as long as nothing comes: rows that a full ring has moved on are looked up anew."""
+    store = Store((Tier(0.0, 20),))
+    source = look([ok(float(t), {TOKENS: 7.0 * t}) for t in range(20)], store=store)
+    before = source.increase(TOKENS, 5.0)
+    assert before is not None
+    assert before.value == 35.0
+    for t in range(20, 25):
+        store.add(ok(float(t), {TOKENS: 7.0 * 19 + 100.0 * (t - 19)}))
+    assert source.increase(TOKENS, 5.0) == before
