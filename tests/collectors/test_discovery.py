@@ -130,7 +130,7 @@ def test_the_servers_of_this_host_are_found_and_nothing_else(two: list[ServerThr
     wanted = {port_of(each.url) for each in two}
     here = candidates(each for each in listening() if each.port in wanted | {web.port})
     assert len(here) == 3
-    answers = asyncio.run(discover(here))
+    answers = asyncio.run(discover(here, 20.0))
     found = [each for each, _ in answers if each is not None]
     assert {each.url for each in found} == {each.url for each in two}
     assert {(each.engine, each.pid, each.why) for each in found} == {("vllm", os.getpid(), "its metrics page")}
