@@ -22,6 +22,7 @@ class Request:
         "blocks",
         "cached",
         "cancelled",
+        "ended",
         "failed",
         "finish_reason",
         "finish_tick",
@@ -68,6 +69,8 @@ class Request:
         self.scheduled: float | None = None
         """When it was first scheduled; a preemption does not change that."""
         self.first_token: float | None = None
+        self.ended: float | None = None
+        """When its last token was out."""
         self.last_token = 0.0
         """Kept up to date only when it does not decode."""
         self.generated = 0
@@ -154,6 +157,10 @@ class Arrivals:
         output = min(workload.output_tokens.draw(random), asked)
         self._advance()
         return Request(at, prompt, output, asked, prefix, prefix_tokens)
+
+    def end(self) -> None:
+        """Let no more come."""
+        self.next_at = float("inf")
 
     def _advance(self) -> None:
         highest = self._workload.requests_per_second * self._share * self._load.most

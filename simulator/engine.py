@@ -9,6 +9,7 @@ No step looks at every sequence: all that decode gain one token, so what happens
 from __future__ import annotations
 
 from collections import deque
+from math import isinf
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -119,12 +120,16 @@ class Engine:
         return self._step.begin if self._step else None
 
     def restart(self, at: float, seconds: float) -> None:
-        """Lose everything, and come back `seconds` after `at`."""
+        """Lose everything, and come back `seconds` after `at`; never where that is infinite."""
         for request in (*self._running, *self._waiting, *self._inbox):
             request.failed = not request.done
         self._inbox.clear()
         self._reset()
-        self.now = self.up_at = at + seconds
+        self.up_at = at + seconds
+        if isinf(seconds):
+            self._arrivals.end()
+        else:
+            self.now = self.up_at
 
     def advance(self, to: float) -> None:
         """Work through everything that is over by `to`."""
@@ -325,6 +330,7 @@ class Engine:
 
     def _finish(self, request: Request) -> None:
         self._leave(request)
+        request.ended = self.now
         request.finish_reason = "length" if request.generated >= request.max_tokens else "stop"
         self.counters.finish(request, self.now)
 

@@ -151,7 +151,7 @@ def _clock_within(limit: float, load: float) -> float:
     if load <= 0:
         return MOST_MHZ
     share = max(0.0, limit - IDLE_WATTS) / ((LIMIT_WATTS - IDLE_WATTS) * load)
-    return MOST_MHZ * min(1.0, max(LEAST_MHZ / MOST_MHZ, math.pow(share, 1.0 / _CLOCK_POWER)))
+    return MOST_MHZ * min(1.0, max(IDLE_MHZ / MOST_MHZ, math.pow(share, 1.0 / _CLOCK_POWER)))
 
 
 class Gpus:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from simulator.completion import Answer, Body, event
 from simulator.gpus import TICK
+from simulator.host import HostCollector
 from simulator.nvml import GpuCollector
 from simulator.page import CONTENT_TYPE, render
 from simulator.simulation import Simulation
@@ -58,6 +59,8 @@ class Server:
         self._wall, self._mono = clock.wall(), clock.mono()
         self.gpus = GpuCollector(self.simulation.gpus, scenario.gpus.memory_used_gib, self._wall, self._mono)
         """Tells what NVML would; may be polled from any thread."""
+        self.host = HostCollector(self.simulation, self._wall, self._mono)
+        """Tells what /proc would; the same holds for it."""
         self._runner = self._listener()
         self._ticker: asyncio.Task[None] | None = None
         self._served = 0
@@ -160,6 +163,7 @@ class Server:
         engine, model = self.simulation.engine, self.simulation.scenario.engine.model
         if body.model not in {None, model}:
             return _error(404, "NotFoundError", f"The model `{body.model}` does not exist.")
+        await asyncio.sleep(self.simulation.ingress_delay)
         now = self._advance()
         if engine.refuses():
             return _error(503, "ServiceUnavailableError", "too many requests wait already")
@@ -246,6 +250,7 @@ class ServerThread:
     def __init__(self, server: Server, thread: threading.Thread, stop: Callable[[], object]) -> None:
         self.url = server.url
         self.gpus = server.gpus
+        self.host = server.host
         self._thread = thread
         self._stop = stop
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from simulator.engine import Engine
-from simulator.faults import GpuError, Restart
+from simulator.faults import GpuError, Ingress, Restart
 from simulator.gpus import TICK, Gpus
 
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
-
-NEVER = 1e12
 
 
 class Simulation:
@@ -35,10 +33,11 @@ class Simulation:
         self.now = start
         self.started_at = start
         """When the server process started."""
+        self._delays = [f for f in faults if isinstance(f, Ingress)]
         self._restarts = sorted(
             [
                 *((f.at, f.seconds) for f in faults if isinstance(f, Restart)),
-                *((f.at, NEVER) for f in faults if isinstance(f, GpuError) and f.what == "lost"),
+                *((f.at, inf) for f in faults if isinstance(f, GpuError) and f.what == "lost"),
             ]
         )
         self._tick = ceil(start / TICK)
@@ -48,6 +47,11 @@ class Simulation:
     def engine(self) -> Engine:
         """The first engine, which also serves the requests that come from outside."""
         return self.engines[0]
+
+    @property
+    def ingress_delay(self) -> float:
+        """How long a request that is sent now is on its way to the engine."""
+        return sum(delay.delay for delay in self._delays if delay.there(self.now))
 
     @property
     def up(self) -> bool:

@@ -1,4 +1,4 @@
-"""`chimera-top demo`: the same screen on a simulated server and simulated GPUs."""
+"""`chimera-top demo`: the same screen on a simulated server, simulated GPUs and a simulated host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from chimera_top.judge import judge, objectives
 from chimera_top.recorder import Recorder
 from chimera_top.scenarios import scenario
 from chimera_top.screen import show
-from chimera_top.sources import host
 from tui.terminal import is_terminal
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def run(flags: argparse.Namespace) -> int:
         server = serve_in_thread(simulated, seed=flags.seed, clock=clock)
         running.callback(server.close)
         return Session(
-            [ServerCollector(server.url, clock=clock), server.gpus, *host(clock)],
+            [ServerCollector(server.url, clock=clock), server.gpus, server.host],
             judge(settings, "demo", window=None if shown else FALLBACK_SECONDS),
             interval=settings.interval_seconds,
             clock=clock,
