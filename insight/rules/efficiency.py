@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -25,10 +26,10 @@ MIN_DRAFTED = 1000.0
 MIN_RUNNING = 2.0
 """A server that works on one request has time to spare for drafts."""
 ENERGY_SECONDS = 120.0
-MATCHED = 5
-"""Windows before it that are compared, ..."""
+EARLIER = range(2, 8)
+"""The windows before it that are compared, counted back from it: the nearest may have the change in them already."""
 ENOUGH = 3
-"""... of which so many have to be alike."""
+"""So many of them have to be alike."""
 ALIKE = 0.15
 DEARER = 1.15
 MIN_TOKENS = 1000.0
@@ -89,7 +90,7 @@ class Cost(Struct, frozen=True):
 
 
 def efficiency_regression(source: SourceView, settings: Settings, firing: bool) -> Condition | None:
-    """Tell whether a token takes more energy than in all like windows of the minutes before. Not asked without GPUs."""
+    """Tell whether a token takes more energy than in the like windows of 15 minutes before. Not asked without GPUs."""
     del settings, firing
     gpus = gpus_of(source)
     if not gpus:
@@ -98,13 +99,13 @@ def efficiency_regression(source: SourceView, settings: Settings, firing: bool) 
     newest = _cost(source, gpus, now)
     if newest is None:
         return unknown("the GPUs' energy, or the tokens of the server, are not known for the last two minutes")
-    earlier = [_cost(source, gpus, now - step * ENERGY_SECONDS) for step in range(1, MATCHED + 1)]
+    earlier = [_cost(source, gpus, now - step * ENERGY_SECONDS) for step in EARLIER]
     alike = [each.joules for each in earlier if each is not None and each.like(newest)]
     if len(alike) < ENOUGH:
-        return unknown(f"{len(alike)} of the last {MATCHED} windows of two minutes had the like load: needs {ENOUGH}")
-    most = max(alike)
-    text = f"{units.value(newest.joules, 'J')} a token, {units.value(most, 'J')} at most before"
-    if newest.joules <= DEARER * most:
+        return unknown(f"{len(alike)} of {len(EARLIER)} windows of two minutes had the like load: needs {ENOUGH}")
+    usual = median(alike)
+    text = f"{units.value(newest.joules, 'J')} a token, {units.value(usual, 'J')} before"
+    if newest.joules <= DEARER * usual:
         return Condition(holds=False, summary=text)
     return Condition(
         holds=True,
@@ -116,7 +117,7 @@ def efficiency_regression(source: SourceView, settings: Settings, firing: bool) 
                 "energy_joules",
                 newest.joules,
                 "J",
-                threshold=DEARER * most,
+                threshold=DEARER * usual,
                 window_seconds=ENERGY_SECONDS,
                 count=float(len(alike)),
                 text=text,
@@ -159,7 +160,7 @@ REGRESSION = Rule(
     condition=efficiency_regression,
     live=Timing(60.0, 120.0),
     page=Timing(900.0, 1800.0),
-    source="15 % above every like window before: our default",
+    source="15 % above the median of the like windows before: our default",
     impact="low: energy and money, not service",
     mitigation="See what changed: power limit, clocks, batch, precision; compare at the like load.",
     every=30.0,

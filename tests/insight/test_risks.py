@@ -1,0 +1,118 @@
+"""The risk table as a whole: which rules there are, what they say of themselves, and what explains what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.causes import CAUSES, MASKS
+from insight.rules import RULES
+from insight.settings import Settings
+from insight.standing import RISK_IDS
+from metrics.histogram import Histogram
+from metrics.sample import Process, Sample, Source
+from metrics.series import series
+from metrics.snapshot import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.insight.conftest import Drive
+
+WALL = 1_800_000_000.0
+FIXED = {
+    *RISK_IDS,
+    *("ttft_slo", "itl_slo", "stuck_server", "server_unreachable", "server_restart", "error_rate", "preemption"),
+    *("slot_cap", "prefix_cache_collapse", "cold_start", "replica_imbalance", "gpu_straggler", "thermal_throttle"),
+    *("power_cap", "hw_slowdown", "ecc_uncorrected", "row_remap", "xid", "gpu_lost", "driver_unresponsive"),
+    *("pcie_degraded", "nvlink_degraded", "host_cpu_starvation", "host_memory_pressure", "disk_pressure"),
+    *("spec_decode_inefficient", "admission_rejections", "monitor_degraded"),
+}
+IDS = [rule.id for rule in RULES]
+
+
+def queued(mono: float) -> Sample:
+    gauges = {"requests_waiting": 60.0, "requests_running": 8.0}
+    return Sample("http://a", Source.SERVER, WALL + mono, mono, gauges=gauges)
+
+
+def test_every_risk_that_reports_are_read_for_has_its_rule() -> None:
+    """Their ids are fixed, and none is there twice."""
+    assert set(IDS) >= FIXED
+    assert len(IDS) == len(set(IDS))
+
+
+def test_every_rule_says_where_its_limits_come_from_and_what_to_do() -> None:
+    """Source, impact as a word and what is exposed, and a mitigation that is a sentence."""
+    for rule in RULES:
+        assert rule.source
+        assert rule.impact.partition(":")[0] in {"high", "medium", "low"}
+        assert rule.mitigation.endswith(".")
+
+
+def test_who_watches_hears_sooner_than_who_is_woken_up() -> None:
+    """No rule takes longer live than for paging, and live none takes longer than half a minute but those of minutes."""
+    slow = {"prefix_cache_opportunity", "efficiency_regression"}
+    for rule in RULES:
+        assert rule.live.enter <= rule.page.enter or rule.id == "hw_slowdown"
+        assert rule.live.enter + rule.every <= 35 or rule.id in {*slow, "resource_overprovisioning"}
+
+
+def test_causes_and_masks_speak_of_rules_that_exist() -> None:
+    """A name that no rule has would silently explain nothing."""
+    named = {*CAUSES, *(each for causes in CAUSES.values() for each in causes)}
+    named |= {*MASKS, *(each for masked in MASKS.values() for each in masked)}
+    assert named <= set(IDS)
+
+
+def test_what_masks_is_asked_before_what_it_masks() -> None:
+    """Rules are asked in the order of the table, so a mask has to come first."""
+    for mask, masked in MASKS.items():
+        assert all(IDS.index(mask) < IDS.index(each) for each in masked)
+
+
+def test_paging_waits_longer(drive: Callable[[Settings], Drive]) -> None:
+    """A queue of 60 fires after 10 s for who watches and after two minutes for who is woken up."""
+    found = {}
+    for timing in ("live", "page"):
+        driven = drive(Settings(timing=timing))
+        for mono in range(200):
+            driven.poll(float(mono), queued(float(mono)))
+            if driven.states()["model_overloading"] == "firing":
+                found[timing] = mono
+                break
+    assert found == {"live": 10, "page": 120}
+
+
+def test_a_pending_row_counts_down_by_the_timing_in_force(drive: Callable[[Settings], Drive]) -> None:
+    """Ten seconds of a queue are 110 s before paging."""
+    driven = drive(Settings(timing="page"))
+    for mono in range(11):
+        driven.poll(float(mono), queued(float(mono)))
+    assert driven.risk("model_overloading").fires_in_seconds == 110.0
+
+
+def test_a_slow_gpu_is_as_bad_as_what_its_server_suffers(drive: Callable[[], Drive]) -> None:
+    """Heat alone is a warning; where its server misses its objective badly, it is the reason, and comes first."""
+    driven = drive()
+    for mono in range(30):
+        hot = {series("throttle", reason="hw_thermal"): 1.0, "sm_clock_hertz": 1.9e9, "sm_clock_max_hertz": 1.98e9}
+        gaps = Histogram((0.05, 0.1), (0.0, 0.0, 100.0 * mono), 20.0 * mono)
+        server = Sample("http://a", Source.SERVER, WALL, float(mono), histograms={"itl_seconds": gaps})
+        gpu = Sample("gpu:0", Source.GPU, WALL, float(mono), gauges=hot, processes=(Process(1, "VLLM::Worker"),))
+        driven.poll(float(mono), server, gpu)
+    assert driven.risk("itl_slo").severity is Severity.CRITICAL
+    assert driven.risk("thermal_throttle").severity is Severity.CRITICAL
+    assert driven.snapshot().risks[0].id == "thermal_throttle"
+
+
+def test_rules_that_are_asked_seldom_keep_what_they_said(drive: Callable[[], Drive]) -> None:
+    """Between two askings the row stands, and when the server goes it is not left standing."""
+    driven = drive()
+    server = Sample("http://a", Source.SERVER, WALL, 0.0)
+    driven.poll(0.0, server)
+    first = driven.risk("resource_overprovisioning").summary
+    for mono in range(1, 6):
+        driven.poll(float(mono), Sample("http://a", Source.SERVER, WALL, float(mono)))
+    assert driven.risk("resource_overprovisioning").summary == first
+    driven.poll(30.0)
+    assert driven.risk("resource_overprovisioning").summary == "no metrics for 25 s"
