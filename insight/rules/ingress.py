@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from metrics.histogram import Histogram, Quantile
     from metrics.view import SourceView
 
-WINDOWS = (60.0, 300.0)
+WINDOWS = (30.0, 60.0, 300.0)
 MIN_PROBES = 5
 """The fewest whose median is bounded at 95 % (order statistics)."""
 MIN_REQUESTS = 20

@@ -184,7 +184,7 @@ def test_the_way_to_the_server_needs_a_probe(drive: Callable[[], Drive]) -> None
     assert probed(drive(), 0.055) == "not_observed"
     slow = drive()
     assert probed(slow, 0.3) == "firing"
-    assert slow.risk("data_latency").evidence[0].count == pytest.approx(29.0, abs=1.0)
+    assert slow.risk("data_latency").evidence[0].count == pytest.approx(15.0, abs=1.0)
 
 
 def test_a_monitor_that_is_late_does_not_blame_the_way(drive: Callable[[], Drive]) -> None:
