@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import generate_latest as written_as_text
+from prometheus_client.openmetrics.exposition import generate_latest as written_as_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Exemplar, Timestamp
 
 from collectors.clean import clean
 from collectors.exposition import (
@@ -125,6 +130,118 @@ def test_generated_pages_give_the_samples_of_prometheus_client(text: str) -> Non
         page = parser.parse(body)
         assert plain(page) == expected
         assert page.bad_lines == 0
+
+
+class Families(CollectorRegistry):
+    """What a server would have registered, to be written by prometheus_client itself."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        super().__init__()
+        self.families = families
+
+    def collect(self) -> list[Metric]:
+        return self.families
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+LABELS = st.dictionaries(LABEL_NAMES.filter(lambda name: name != "le"), LABEL_VALUES, max_size=3)
+# prometheus_client cannot read an escape in the labels of an exemplar.
+EXEMPLARS = st.builds(
+    Exemplar,
+    st.dictionaries(LABEL_NAMES, st.text(st.sampled_from("ab{},= #"), max_size=6), max_size=2),
+    FINITE,
+    st.none() | st.floats(0, 2e9),
+)
+STAMPS = st.none() | st.builds(Timestamp, st.integers(0, 2**31), st.integers(0, 999_999_999))
+
+
+@st.composite
+def families(draw: st.DrawFn) -> Metric:
+    kind = draw(st.sampled_from(["counter", "gauge", "histogram", "summary", "info", "unknown"]))
+    # A name of its own for each kind, so that no family of one page takes another's samples.
+    name = f"{draw(st.sampled_from(['x', 'vllm:y', '_:', 'a_count_b']))}_{kind[0]}{draw(st.integers(0, 99))}"
+    family = Metric(name, draw(st.sampled_from(["", "a", 'quoted "\\ \n help'])), kind)
+    stamp = draw(STAMPS)
+    for n, labels in enumerate(draw(st.lists(LABELS, min_size=1, max_size=3))):
+        own = {**labels, "series": str(n)}
+        exemplar = st.none() | EXEMPLARS
+        if kind == "histogram":
+            level = 0
+            for le in [*sorted(draw(st.sets(st.sampled_from([0.005, 0.5, 1.0, 2.5, 1e6]), max_size=4))), math.inf]:
+                level += draw(st.integers(0, 9))
+                bound = "+Inf" if math.isinf(le) else repr(le)
+                family.add_sample(f"{name}_bucket", {**own, "le": bound}, level, stamp, draw(exemplar))
+            family.add_sample(f"{name}_count", own, level, stamp)
+            family.add_sample(f"{name}_sum", own, draw(st.floats(0, 1e9)), stamp)
+        elif kind == "summary":
+            family.add_sample(name, {**own, "quantile": "0.5"}, draw(st.floats(0, 9)), stamp)
+            family.add_sample(f"{name}_count", own, draw(st.integers(0, 9)), stamp)
+            family.add_sample(f"{name}_sum", own, draw(st.floats(0, 9)), stamp)
+        elif kind == "counter":
+            family.add_sample(f"{name}_total", own, draw(st.floats(0, 1e18)), stamp, draw(exemplar))
+            family.add_sample(f"{name}_created", own, draw(st.floats(0, 2e9)), stamp)
+        else:
+            value = 1 if kind == "info" else draw(st.floats() | st.integers(-(10**18), 10**18))
+            family.add_sample(f"{name}_info" if kind == "info" else name, own, value, stamp)
+    return family
+
+
+def by_openmetrics_oracle(body: bytes) -> Plain:
+    samples: Plain = {}
+    for family in openmetrics_families(body.decode()):  # type: ignore[no-untyped-call] # it has no types
+        for sample in family.samples:
+            labels = {clean(name): clean(value, MAX_LABEL_CHARACTERS) for name, value in sample.labels.items()}
+            value = math.nan if math.isnan(sample.value) else float(sample.value)
+            samples.setdefault((sample.name, tuple(sorted(labels.items()))), value)
+    return samples
+
+
+PAGES_OF_FAMILIES = st.lists(families(), max_size=5, unique_by=lambda family: family.name).map(Families)
+
+
+@settings(deadline=None, max_examples=200)
+@given(registry=PAGES_OF_FAMILIES)
+def test_openmetrics_with_exemplars_gives_the_samples_of_prometheus_client(registry: Families) -> None:
+    """Families of every type, with exemplars, timestamps and `# EOF`, as the reference writes and reads them."""
+    parser, body = Parser(), written_as_openmetrics(registry, "allow-utf-8")  # type: ignore[no-untyped-call] # it has no types
+    expected = by_openmetrics_oracle(body)
+    for _ in range(2):
+        page = parser.parse(body)
+        assert plain(page) == expected
+        assert (page.bad_lines, page.unread) == (0, "")
+
+
+@settings(deadline=None, max_examples=100)
+@given(registry=PAGES_OF_FAMILIES)
+def test_text_that_the_reference_writes_is_read_as_it_reads_it(registry: Families) -> None:
+    """The same families in the text format, with its timestamps in milliseconds and its own escapes."""
+    body = written_as_text(registry, "allow-utf-8")
+    page = Parser().parse(body)
+    assert plain(page) == by_oracle(body)
+    assert page.bad_lines == 0
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_captured_pages_mean_the_same_in_openmetrics(name: str) -> None:
+    """Asked for OpenMetrics, with an exemplar on each bucket, a real server would give the same numbers."""
+    told = list(text_string_to_metric_families(captured(name).decode()))
+    for family in told:
+        family.samples = [
+            each._replace(exemplar=Exemplar({"trace_id": 'a "b" # {c}'}, 0.5, 1.7e9))
+            if each.name.endswith("_bucket")
+            else each
+            for each in family.samples
+        ]
+    body = written_as_openmetrics(Families(told), "allow-utf-8")  # type: ignore[no-untyped-call] # it has no types
+    page = Parser().parse(body)
+    samples: Plain = {}
+    for family in told:
+        for each in family.samples:
+            labels = {key: clean(value, MAX_LABEL_CHARACTERS) for key, value in each.labels.items()}
+            value = math.nan if math.isnan(each.value) else float(each.value)
+            samples.setdefault((each.name, tuple(sorted(labels.items()))), value)
+    assert plain(page) == samples
+    assert page.bad_lines == 0
 
 
 @settings(deadline=None, max_examples=200)
