@@ -44,6 +44,15 @@ probe = true
 probe_budget = 60000
 price = 0.6
 ascii = false
+
+[[target]]
+url = "http://127.0.0.1:8000"
+token_env = "TOKEN"
+headers = ["X-Key=NAME"]
+
+[[target]]
+url = "https://u@[::1]:8001/v1"
+ca_cert = "ca.pem"
 """
 _KINDS = (b"questions", b"results", b"config")
 
@@ -105,7 +114,7 @@ def _questions(data: bytes) -> None:
 
 
 def _configured(path: Path) -> None:
-    settings = load({"config": str(path)}, {})
+    settings = load({"config": str(path), "targets": []}, {"TOKEN": "a", "NAME": "b"})
     for name in ("interval_seconds", "window_seconds", "probe_interval_seconds"):
         try:
             seconds = getattr(settings, name)
