@@ -20,7 +20,7 @@ _SLOW_GPU = ("hw_slowdown", "thermal_throttle", "gpu_oversubscription", "gpu_str
 CAUSES: Mapping[str, tuple[str, ...]] = {
     "cache_saturation": ("model_drift",),
     "preemption": ("cache_saturation",),
-    "prefix_cache_collapse": ("cache_saturation",),
+    "prefix_cache_collapse": ("cache_saturation", "model_drift"),
     "model_overloading": ("cache_saturation", "slot_cap", "replica_imbalance"),
     "admission_rejections": ("model_overloading",),
     "cold_start": ("server_restart",),

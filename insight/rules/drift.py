@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metrics.view import SourceView
 
 QUANTITIES = {"prompt_tokens": "prompts", "output_tokens": "outputs"}
+_OWN = ((Source.PROBE, "probe", "probe_requests"), (Source.QUALITY, "quality", "quality_items"))
 WINDOWS = (30.0, 60.0, 120.0, 300.0)
 MIN_COUNT = 200.0
 MIN_REFERENCE_SECONDS = 120.0
@@ -28,6 +29,8 @@ CHANCE_FACTOR = 2.5
 """PSI that chance exceeds once in a hundred windows, times this, is what it exceeds in fewer than one of a million
 (chi squared with 5 to 15 degrees of freedom): a window is looked at each second, day and night."""
 TO_LEAVE = 0.8
+MOST_OWN = 0.1
+"""Share of the requests that may be this program's own (--probe, --quality), which are all of one kind."""
 SETTLING_SECONDS = 120.0
 """After a restart the short requests end first, whatever came."""
 
@@ -76,7 +79,21 @@ def _why_not(source: SourceView, window: float | None) -> str:
     restarted = source.history.restarted_mono
     if restarted is not None and source.view.mono - restarted < SETTLING_SECONDS + window:
         return "it restarted a short while ago, and short requests end first"
+    if _own(source, window) > MOST_OWN:
+        return "too many of its requests are this program's own"
     return ""
+
+
+def _own(source: SourceView, window: float) -> float:
+    """Tell which share of the requests of the window this program itself made."""
+    view, own = source.view, 0.0
+    for kind, name, counter in _OWN:
+        if f"{name}:{source.id}" in view.ids(kind):
+            made = view.of(f"{name}:{source.id}").increase(counter, window)
+            own += made.value if made else 0.0
+    quantity = next(each for each in QUANTITIES if source.parts(each))
+    every = source.histogram(quantity, window) if own else None
+    return own / every.count if every is not None and every.count else 0.0
 
 
 def _window(source: SourceView) -> float | None:

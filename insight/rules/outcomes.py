@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 WINDOWS = (15.0, 60.0, 300.0)
 """Seconds that shares are taken over: the longer one where too few requests ended in the shorter."""
+LONG = WINDOWS[1:]
+"""For how answers end, which is uneven from second to second."""
+LOAD_FELL = 0.5
+"""When this much or less of the load is left, the long answers that are under way end nearly alone for a while."""
 MIN_COUNT = 20
 MIN_HITS = 3
 """Two of a kind are a coincidence."""
@@ -63,9 +67,15 @@ def moved(source: SourceView, names: list[str], seconds: float = WINDOWS[-1]) ->
     return any(source.history.moved.get(name, -1.0) >= since for name in names)
 
 
-def share(source: SourceView, bad: list[str], whole: list[str], less: list[str] | None = None) -> Share | None:
+def share(
+    source: SourceView,
+    bad: list[str],
+    whole: list[str],
+    less: list[str] | None = None,
+    windows: tuple[float, ...] = WINDOWS,
+) -> Share | None:
     """Tell which share of the requests these are, `less` those of another counter; None with too few requests."""
-    for window in WINDOWS:
+    for window in windows:
         every = source.increase_of(whole, window)
         some = source.increase_of(bad, window)
         if every is None or some is None or every.value < MIN_COUNT:
@@ -133,16 +143,18 @@ def abort_or_truncation(source: SourceView, settings: Settings, firing: bool) ->
     if not aborted and not cut:
         return unknown("the server does not tell why requests end")
     slack = TO_LEAVE if firing else 1.0
-    gave_up = share(source, aborted, finished) if moved(source, aborted) else None
+    gave_up = share(source, aborted, finished, windows=LONG) if moved(source, aborted) else None
     if gave_up is not None and gave_up.lo > ABORTED * slack:
         usual = _usual(source, aborted, finished)
         if usual is None or gave_up.lo > ABORT_FACTOR * usual.hits / usual.n * slack:
             said = f"{gave_up.text} of the requests were broken off by their client."
             return condition(gave_up, "requests_finished", ABORTED, said, Severity.WARNING)
-    short = share(source, cut, finished) if moved(source, cut) else None
+    short = share(source, cut, finished, windows=LONG) if moved(source, cut) else None
     usual = _usual(source, cut, finished) if short is not None else None
     if short is None or usual is None or short.lo <= usual.hi + CUT_POINTS * slack:
         return HOLDS_NOT
+    if short.n / short.seconds < LOAD_FELL * usual.n / usual.seconds:
+        return Condition(holds=False, summary="the load fell: long answers are left over")
     said = f"{short.text} of the answers were cut off by their limit of tokens, before it was {usual.text}."
     return condition(short, "requests_finished", usual.hi + CUT_POINTS, said, Severity.WARNING)
 

@@ -239,6 +239,20 @@ def test_drift_takes_a_reference_and_enough_requests(drive: Callable[[], Drive])
     assert lengths(drive(), shift=True, rate=0.2) == "unknown"
 
 
+def test_the_probe_of_this_program_is_no_drift_of_the_users(drive: Callable[[], Drive]) -> None:
+    """When users go away and the probe's short requests are left, lengths are not judged by them."""
+    driven = drive()
+    for mono in range(520):
+        users, own = 20.0 * min(mono, 300), 1.0 * mono
+        counts = (own, users, *NO_LENGTHS[2:])
+        seen = {"prompt_tokens": Histogram(LENGTHS, counts, 50 * own + 150 * users)}
+        counters = {"probe_requests": own}
+        probe = Sample("probe:http://a", Source.PROBE, WALL + mono, float(mono), counters=counters)
+        driven.poll(float(mono), server(float(mono), histograms=seen), probe)
+        assert driven.states()["model_drift"] in {"unknown", "not_observed"}
+    assert driven.risk("model_drift").summary == "too many of its requests are this program's own"
+
+
 # --- speculation and energy
 
 

@@ -139,6 +139,16 @@ def test_more_broken_off_or_cut_short_than_usual(
     assert driven.states()["abort_or_truncation"] == state
 
 
+def test_long_answers_left_over_when_load_falls_are_not_cut_short_more_often(drive: Callable[[], Drive]) -> None:
+    """For ten seconds after the load fell nothing but cut answers ends: those that were under way."""
+    driven = drive()
+    for mono in range(260):
+        cut = 1.0 * min(mono, 200) + 2.0 * max(0, min(mono, 210) - 200) + 0.1 * max(0, mono - 210)
+        whole = 9.0 * min(mono, 200) + 0.9 * max(0, mono - 210)
+        driven.poll(float(mono), server(float(mono), counters={ended("stop"): whole, ended("length"): cut}))
+        assert driven.states()["abort_or_truncation"] in {"not_observed", "unknown"}
+
+
 def test_a_server_that_counts_no_ends_is_not_called_well(drive: Callable[[], Drive]) -> None:
     """Without counters none of these can be told, and each says what it lacks."""
     driven = drive()
