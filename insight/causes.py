@@ -48,7 +48,7 @@ def cause(risk_id: str, present: set[str]) -> str | None:
 def as_bad_as_their_effects(risks: Sequence[Risk], works_for: Mapping[str, str] | None = None) -> list[Risk]:
     """Raise the severity of every firing reason to the worst of what it brings about on the same server.
 
-    `works_for` names the server of a GPU, by their ids; what is the matter with the GPU is then the server's, too.
+    `works_for` names the server of a GPU or of the host, by their ids: what ails those ails the server.
     """
     servers = works_for or {}
     firing = [risk for risk in risks if risk.state is RiskState.FIRING]

@@ -42,14 +42,16 @@ def risks(lives: Mapping[Key, Life], view: View, timing: str = "live") -> tuple[
         mine = [(source, life) for source in view.ids(rule.of) if (life := lives.get((rule.id, source)))]
         found = [_found(rule, source, life, view, rule.timing(timing)) for source, life in mine if _shown(life)]
         rows += found or _nothing_found(rule, mine, view)
-    return tuple(sorted(as_bad_as_their_effects(rows, _servers_of_gpus(rows, view)), key=_rank))
+    return tuple(sorted(as_bad_as_their_effects(rows, _works_for(rows, view)), key=_rank))
 
 
-def _servers_of_gpus(rows: list[Risk], view: View) -> dict[str, str]:
-    """Name the server that works on each GPU of which something fires, where there is one."""
-    gpus = set(view.ids(Source.GPU))
+def _works_for(rows: list[Risk], view: View) -> dict[str, str]:
+    """Name the server that each GPU, and the host, of which something fires works for, where there is one."""
     firing = {row.target for row in rows if row.state is RiskState.FIRING and row.target is not None}
-    found = {each: server_on(view.of(each)) for each in firing & gpus}
+    found = {each: server_on(view.of(each)) for each in firing.intersection(view.ids(Source.GPU))}
+    here = [each for each in view.all(Source.SERVER) if each.newest_ok is not None and each.newest_ok.processes]
+    if len(here) == 1:
+        found |= dict.fromkeys(firing.intersection(view.ids(Source.HOST)), here[0])
     return {each: server.id for each, server in found.items() if server is not None}
 
 

@@ -105,6 +105,19 @@ def test_a_slow_gpu_is_as_bad_as_what_its_server_suffers(drive: Callable[[], Dri
     assert driven.snapshot().risks[0].id == "thermal_throttle"
 
 
+def test_a_short_cpu_is_as_bad_as_what_the_server_on_it_suffers(drive: Callable[[], Drive]) -> None:
+    """A server whose processes run on this host, and that misses its objective badly, is what the host does to it."""
+    for processes, severity in (((Process(1, "vllm"),), Severity.CRITICAL), ((), Severity.WARNING)):
+        driven = drive()
+        for mono in range(30):
+            gaps = Histogram((0.05, 0.1), (0.0, 0.0, 100.0 * mono), 20.0 * mono)
+            seen = {"itl_seconds": gaps}
+            server = Sample("http://a", Source.SERVER, WALL, float(mono), histograms=seen, processes=processes)
+            host = Sample("host", Source.HOST, WALL, float(mono), gauges={"pressure_cpu": 0.5, "cpu_usage": 1.0})
+            driven.poll(float(mono), server, host)
+        assert driven.risk("host_cpu_starvation").severity is severity
+
+
 def test_rules_that_are_asked_seldom_keep_what_they_said(drive: Callable[[], Drive]) -> None:
     """Between two askings the row stands, and when the server goes it is not left standing."""
     driven = drive()
