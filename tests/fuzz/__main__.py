@@ -31,7 +31,7 @@ AREAS: dict[str, ModuleType] = {
     "answers": answers,
     "files": files,
 }
-CASE_SECONDS = 20.0
+CASE_SECONDS = 10.0
 """CPU time that one case may take: ten pages, the largest of 12 MB, with everything that is made of them."""
 MEMORY = 3 * 2**30
 """Bytes of address space: who wants more fails in the case that wants it."""
