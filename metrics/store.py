@@ -77,6 +77,8 @@ class History:
         """When the source came into the state that it is in."""
         self.failed_polls = 0
         """How many polls have failed since the last that succeeded."""
+        self.failing_since: float | None = None
+        """When the first of them was sent, by the monotonic clock; None while polls succeed."""
         self.restarted_mono: float | None = None
         self.away_seconds: float | None = None
         """How long nobody had an answer from it when it came back from its last restart."""
@@ -104,12 +106,14 @@ class History:
         self.graded.extend(sample.graded)
         if sample.state is not State.OK:
             self.failed_polls += 1
+            if self.failing_since is None:
+                self.failing_since = sample.mono - sample.duration / 2
             for table in self.tables:
                 table.add_gap(sample.mono)
             return
         if self.failed_polls >= BREAK_POLLS:
             self.held.clear()
-        self.failed_polls = 0
+        self.failed_polls, self.failing_since = 0, None
         followed = self.columns.admit(sample)
         counters, histograms, noticed = self._continuity.carry(followed)
         if noticed:

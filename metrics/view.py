@@ -24,7 +24,8 @@ STALE_POLLS = 3
 """A source is stale after so many intervals without a poll that succeeded, and down after so many that failed."""
 SLOWEST_ANSWER_SECONDS = 6.0
 """An answer may take so long before its poll is given up: silence within it says nothing yet."""
-
+UNANSWERED_SECONDS = 7.5
+"""A server that was asked in vain for so long is down: a busy one answered after 6.8 s, a frozen one never does."""
 
 _KNOWN_STATES = frozenset((State.OK, State.STALE))
 
@@ -65,6 +66,11 @@ class View:
     def patience(self) -> float:
         """Seconds for which a source may be silent before that means anything."""
         return max(STALE_POLLS * self.interval, SLOWEST_ANSWER_SECONDS) + 1.0
+
+    @property
+    def unanswered(self) -> float:
+        """Seconds for which a server may be asked in vain: long enough that a second poll was sent and was silent."""
+        return max(UNANSWERED_SECONDS, self.interval + UNANSWERED_SECONDS / 2)
 
     def ids(self, kind: Source) -> list[str]:
         """List the sources of a kind, in the order in which they were first heard of."""
@@ -118,16 +124,26 @@ class SourceView:
     def state(self) -> State:
         """The state of the last poll; `stale` while it is too early to say that the source is down.
 
-        Under load a server is slow just when it matters, so it takes `STALE_POLLS` failures in a row. A source
-        that is not polled any more is stale, too.
+        Under load a server is slow just when it matters, so a poll that fails does not yet make it down (`lost`). A
+        source that is not polled any more is stale, too.
         """
         newest, age = self.newest.state, self.age
         if age is None or newest not in {State.OK, State.DOWN}:
             return newest
         if newest is State.DOWN:
-            early = self.history.kind is Source.SERVER and self.history.failed_polls < STALE_POLLS
+            early = self.history.kind is Source.SERVER and not self.lost
             return State.STALE if early else State.DOWN
         return State.STALE if age > self.view.patience else State.OK
+
+    @property
+    def lost(self) -> bool:
+        """Whether `STALE_POLLS` polls failed in a row, or fewer that went unanswered for as long as says enough.
+
+        A server that takes a request and never answers holds each poll up for 5 s: three would take 18 s.
+        """
+        since = self.history.failing_since
+        asked = 0.0 if since is None else self.view.mono - since
+        return self.history.failed_polls >= STALE_POLLS or asked >= self.view.unanswered
 
     @property
     def facts(self) -> dict[str, str]:

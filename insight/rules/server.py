@@ -10,7 +10,7 @@ from metrics.histogram import quantile
 from metrics.measure import total_gauge
 from metrics.sample import Source, State
 from metrics.snapshot import Evidence, Severity
-from metrics.view import STALE_POLLS
+from metrics.view import STALE_POLLS, UNANSWERED_SECONDS
 
 if TYPE_CHECKING:
     from insight.settings import Settings
@@ -48,14 +48,15 @@ def unreachable(source: SourceView, settings: Settings, firing: bool) -> Conditi
         since = source.newest.mono
     elif source.newest.state is State.DOWN:
         since = source.history.state_since
-        if failed < FAILED_POLLS:
+        if not source.lost:
             return Condition(holds=False, summary=_reason(source), severity=Severity.CRITICAL)
     else:
         return HOLDS_NOT
     silence = f"no metrics for {units.duration(age)}" if age is not None else "no metrics so far"
     found = [Evidence("seconds_without_answer", age, "s", threshold=source.view.patience, text=silence)] if age else []
     if failed:
-        found.append(Evidence("polls_failed", failed, "1", threshold=FAILED_POLLS, text=f"{failed} failed polls"))
+        text = f"{failed} failed poll{'s' if failed > 1 else ''}"
+        found.append(Evidence("polls_failed", failed, "1", threshold=FAILED_POLLS, text=text))
     return Condition(
         holds=True,
         summary=f"{silence}: {_reason(source)}" if _reason(source) else silence,
@@ -190,7 +191,10 @@ UNREACHABLE = Rule(
     condition=unreachable,
     live=Timing(0.0, 5.0),
     page=Timing(0.0, 600.0),
-    source=f"{FAILED_POLLS} failed polls, or none for {STALE_POLLS} intervals and 1 s; alerting practice for scrapes",
+    source=(
+        f"{FAILED_POLLS} failed polls (alerting practice for scrapes), or fewer in {UNANSWERED_SECONDS:g} s without an "
+        "answer: a busy llama-server took 6.8 s"
+    ),
     impact="high: every request to this server fails while it lasts",
     mitigation="See whether the process lives and what its log says last; restart it; run two or more replicas.",
     needs_answer=False,

@@ -28,10 +28,11 @@ class Drive:
         self.store = Store()
         self.assessor = Assessor(settings or Settings())
         self.now = 0.0
+        self.interval = 1.0
 
     @property
     def view(self) -> View:
-        return View(self.store, self.now, WALL + self.now)
+        return View(self.store, self.now, WALL + self.now, self.interval)
 
     def poll(self, mono: float, *samples: Sample) -> None:
         self.now = mono

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from insight.objectives import parse_objectives
 from insight.settings import Settings
@@ -236,6 +238,45 @@ def test_one_slow_answer_is_no_outage(drive: Callable[[], Drive]) -> None:
         assert driven.states()["server_unreachable"] == "not_observed"
     driven.poll(6.0, server(6.0))
     assert driven.view.of("http://a").state is State.OK
+
+
+def hanging(drive: Drive, interval: float, until: float) -> list[tuple[float, str, str]]:
+    """Poll a server that froze right after an answer at 0: each GET is given up after 5 s. Tells what is said when."""
+    drive.interval = interval
+    drive.poll(0.0, server(0.0))
+    sent, seen = interval, []
+    for half in range(1, round(until * 2) + 1):
+        now = half / 2
+        if now >= sent + 5.0:
+            timeout = replace(server(sent + 2.5, State.DOWN, "no answer in 5 s"), duration=5.0)
+            sent = interval * math.ceil(now / interval)
+            drive.poll(now, timeout)
+        else:
+            drive.poll(now)
+        seen.append((now, drive.view.of("http://a").state.value, drive.states()["server_unreachable"]))
+    return seen
+
+
+@pytest.mark.parametrize(("interval", "latest"), [(0.5, 8.0), (1.0, 8.5), (2.0, 9.5), (10.0, 24.0)])
+def test_a_frozen_server_is_down_when_a_second_poll_is_silent(
+    drive: Callable[[], Drive], interval: float, latest: float
+) -> None:
+    """Silence of 6.8 s, as a busy server's, says nothing; beyond it state and rule say the same at every moment."""
+    seen = hanging(drive(), interval, 40.0)
+    fired = next(now for now, _, rule in seen if rule == "firing")
+    assert interval + 7.4 <= fired <= latest
+    assert {state for now, state, _ in seen if now >= fired} == {"down"}
+    assert {rule for now, state, rule in seen if state != "down" and now < 7.0 + interval} == {"not_observed"}
+    assert all((state == "down") == (rule == "firing") for _, state, rule in seen)
+
+
+def test_a_poll_that_fails_after_a_time_without_polls_is_no_outage(drive: Callable[[], Drive]) -> None:
+    """Nobody asked for an hour: that the server answered to nobody is no silence of its own."""
+    driven = drive()
+    driven.poll(0.0, server(0.0))
+    driven.poll(3600.0, server(3600.0, State.DOWN, "no answer in 5 s"))
+    assert driven.states()["server_unreachable"] == "not_observed"
+    assert driven.view.of("http://a").state is State.STALE
 
 
 def test_a_server_that_refuses_us_is_not_unreachable(drive: Callable[[], Drive]) -> None:
