@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from collectors.clean import clean
 from collectors.poller import Poller
 from metrics.store import TIERS, Store, Tier
 from metrics.view import View
@@ -63,6 +64,7 @@ class Session:
         self._ends_after = ends_after
         self._first_tick: float | None = None
         self._last_view: View | None = None
+        self._fault = ""
         self.ended = threading.Event()
         """Set when it has ended by itself; whoever sets it from outside wants it to end."""
         # Every poll of a watch with an end is kept, so that what is said speaks of its first second.
@@ -91,8 +93,9 @@ class Session:
 
     @property
     def trouble(self) -> str | None:
-        """One line, once the recording could not be gone on with."""
-        return None if self._recorder is None else self._recorder.trouble
+        """One line, once the recording could not be gone on with, or a conclusion could not be drawn."""
+        unrecorded = None if self._recorder is None else self._recorder.trouble
+        return "; ".join(filter(None, (unrecorded, self._fault))) or None
 
     def snapshot(self) -> Snapshot:
         """Assess what was seen, after `stop`."""
@@ -109,16 +112,25 @@ class Session:
     def _tick(self, mono: float, _wall: float) -> None:
         if self.ended.is_set():
             return
+        self._first_tick = mono if self._first_tick is None else self._first_tick
+        try:
+            self._assess()
+        except Exception as error:  # the poller logs it, and what is not seen names it as soon as it is over
+            said = clean(f"{type(error).__name__}: {error}")
+            self._fault = f"internal error: {said}; --log-file FILE keeps where it came from"
+            raise
+        finally:
+            if self._ends_after is not None and mono - self._first_tick >= self._ends_after - self._interval / 2:
+                self.ended.set()
+
+    def _assess(self) -> None:
         view = self._last_view = self._view()
         if self._publish is None:
             self._assessor.observe(view)
-        else:
-            if self._window != self._assessor.settings.window:
-                self._assessor.settings = replace(self._assessor.settings, window=self._window)
-            self._publish(self._assessor.snapshot(view))
-        self._first_tick = mono if self._first_tick is None else self._first_tick
-        if self._ends_after is not None and mono - self._first_tick >= self._ends_after - self._interval / 2:
-            self.ended.set()
+            return
+        if self._window != self._assessor.settings.window:
+            self._assessor.settings = replace(self._assessor.settings, window=self._window)
+        self._publish(self._assessor.snapshot(view))
 
     def _view(self) -> View:
         if self._look is not None:

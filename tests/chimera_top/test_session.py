@@ -15,6 +15,7 @@ from chimera_top.session import Session
 from collectors.clock import Clock
 from collectors.replay import Recording
 from collectors.server import ServerCollector
+from insight.assess import Assessor
 from insight.report import render
 from metrics.recording import HEADER
 from metrics.sample import Sample, Source, State
@@ -24,10 +25,11 @@ from simulator.scenario import load
 from tests.captures import load as capture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from metrics.snapshot import Snapshot
+    from metrics.view import View
 
 
 def recorded(path: Path, samples: Sequence[Sample]) -> Path:
@@ -174,6 +176,44 @@ def test_damage_is_one_line_in_a_report(tmp_path: Path, capsys: pytest.CaptureFi
     assert look_back(Settings(), str(path)).window_seconds == 39.0
     line = f"3 places could not be read, the first at byte {size + len(HEADER)}: a record claims an impossible length"
     assert capsys.readouterr().err == f"chimera-top: {path}: {line}\n"
+
+
+class Broken(Assessor):
+    """One of whose rules raises."""
+
+    def observe(self, view: View) -> None:
+        raise ZeroDivisionError(f"a rule\nat {len(view.ids(Source.SERVER))} servers")
+
+
+@pytest.mark.parametrize("publish", [None, lambda _: None])
+def test_a_rule_that_raises_ends_no_watch_and_is_told(publish: Callable[[Snapshot], None] | None) -> None:
+    """`--for 1s` ends on time all the same, polls go on, and one line says what happened."""
+    clock = Clock()
+    session = Session([], Broken(), interval=0.05, clock=clock, publish=publish, ends_after=0.2)
+    session.start()
+    try:
+        assert session.ended.wait(30)
+    finally:
+        session.stop()
+    line = "internal error: ZeroDivisionError: a rule at 0 servers; --log-file FILE keeps where it came from"
+    assert session.trouble == line
+    monitor = session.store.sources["monitor"]
+    assert monitor.taken > 1
+    assert monitor.newest.reason == "internal error: ZeroDivisionError: a rule at 0 servers"
+
+
+def test_one_rule_that_raised_once_holds_nothing_up() -> None:
+    """The next tick publishes again, and the trouble is still told at the end."""
+    published: list[Snapshot] = []
+    assessor = judge(Settings(), "live")
+    session = Session([], assessor, interval=1.0, clock=Clock(), publish=published.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assessor, "observe", Broken().observe)
+        with pytest.raises(ZeroDivisionError):
+            session._tick(0.0, 0.0)
+    session._tick(1.0, 0.0)
+    assert len(published) == 1
+    assert session.trouble is not None
 
 
 def test_the_window_may_be_changed_from_another_thread() -> None:
