@@ -71,7 +71,7 @@ def slot_cap(source: SourceView, settings: Settings, firing: bool) -> Condition:
 def _limit(source: SourceView) -> float | None:
     told = total_gauge(source, "max_running_requests")
     fact = source.facts.get("max_num_seqs", "") if told is None else ""
-    return float(fact) if fact.isdigit() else told
+    return float(fact) if fact.isdecimal() else told
 
 
 def _standing(source: SourceView) -> float | None:
@@ -90,7 +90,7 @@ def token_budget_bound(source: SourceView, settings: Settings, firing: bool) -> 
     """
     del settings, firing
     budget = source.facts.get("max_num_batched_tokens", "")
-    if not budget.isdigit() or not source.parts("tokens_per_step"):
+    if not budget.isdecimal() or not source.parts("tokens_per_step"):
         return None
     most = float(budget)
     steps = source.histogram("tokens_per_step", STEP_SECONDS)
@@ -196,7 +196,7 @@ OVERPROVISIONING = Rule(
     of=Source.SERVER,
     condition=resource_overprovisioning,
     live=Timing(0.0, 3600.0),
-    page=Timing(DAY, 3600.0),
+    page=Timing(0.0, 3600.0),  # the day is in the condition
     source="below 30 % of the slots in the busiest minute of a day, and fewer servers at 70 % would do: our default",
     impact="low: money and energy, not service",
     mitigation="Compare the busiest hour of a week with what the hardware can do, then scale with the queue.",
