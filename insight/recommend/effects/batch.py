@@ -1,0 +1,207 @@
+"""What queues, replicas and slots would bring: what is finished, how long requests wait."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from insight.estimators import balance, capacity
+from insight.estimators.effects import bound
+from insight.estimators.forecast import itl_at
+from insight.objectives import label
+from insight.recommend.case import Estimate
+from insight.rules.latency import objective_for
+from metrics import units
+from metrics.snapshot import Effect, Grade
+
+if TYPE_CHECKING:
+    from insight.recommend.case import Case
+    from insight.recommend.known import Known
+
+QUEUE_SHARE = 0.5
+"""A queue is capped so that waiting takes this share of the TTFT objective: the rest is for the prefill, and for a
+queue that is not always equally long. Our own default."""
+REPLICA_LOAD = 0.85
+"""A replica is planned to work at this share of its capacity, beyond which the luck of arrivals makes queues."""
+QUEUE_SPREAD = 0.15
+"""By so much a capped queue is shorter than its cap on average, because a place is filled only by the next arrival."""
+ARRIVALS_SPREAD = 0.1
+_SLOTS_FACTOR = 2.0
+
+
+def served(case: Case, capacity_then: Effect, *, assumed: tuple[str, ...] = ()) -> Effect | None:
+    """Tell what will be finished per second: all that comes, or the new capacity where that is less."""
+    known = case.known
+    if known is None or known.arrivals is None or capacity_then.mid is None or capacity_then.lo is None:
+        return None
+    come = known.arrivals
+    lo, mid, hi = (
+        min(come * spread, most)
+        for spread, most in (
+            (1 - ARRIVALS_SPREAD, capacity_then.lo),
+            (1.0, capacity_then.mid),
+            (1 + ARRIVALS_SPREAD, capacity_then.hi or math.inf),
+        )
+    )
+    return Effect(
+        "requests_finished",
+        now=known.rate,
+        lo=lo,
+        mid=mid,
+        hi=hi,
+        unit="1/s",
+        basis=capacity_then.basis,
+        grade=capacity_then.grade,
+        assumptions=(f"{units.rate(come)} go on arriving", *assumed, *capacity_then.assumptions),
+        n=capacity_then.n,
+        window_seconds=capacity_then.window_seconds,
+        valid_if=("requests go on arriving as now",),
+    )
+
+
+def admission_control(case: Case) -> Estimate:
+    """Bound the wait of what is let in: by Little's law n in the queue at r finished a second wait n / r.
+
+    vLLM's limit is on all that is in flight (`SchedulerConfig.max_num_queued_reqs`, 0.32: "waiting or running"), so the
+    batch comes on top; a limit on the queue alone would cut the batch down. While more comes than is finished the
+    queue stands at its cap, so the wait is that of a full queue.
+    """
+    known, objective = case.known, objective_for("ttft_seconds", case.settings.objectives)
+    if known is None or objective is None or known.capacity.mid is None:
+        return Estimate(because=("a limit takes the capacity, which is not known yet", *_needs(known)))
+    running = case.number("requests_running") or known.batch
+    most = math.floor(known.capacity.mid * objective.limit * QUEUE_SHARE)
+    rate = units.rate(known.capacity.mid)
+    if most < 1:
+        return Estimate(because=(f"at {rate} finished even one request that waits misses {label(objective)}",))
+    lo, hi = known.capacity.lo or known.capacity.mid, known.capacity.hi or known.capacity.mid
+    in_flight = round(running) + most
+    effect = Effect(
+        "queue_seconds",
+        now=case.number("expected_wait_seconds"),
+        lo=most / hi * (1 - QUEUE_SPREAD),
+        mid=most / known.capacity.mid * (1 - QUEUE_SPREAD / 2),
+        hi=most / lo,
+        unit="s",
+        basis=known.capacity.basis,
+        grade=Grade.B,
+        assumptions=(f"it goes on finishing {rate}, and more than that comes", "the prefill comes on top of the wait"),
+        n=known.capacity.n,
+        window_seconds=known.capacity.window_seconds,
+        valid_if=("what is refused is not sent again at once",),
+    )
+    refused = 1 - known.capacity.mid / known.arrivals if known.arrivals else 0.0
+    because = [
+        (
+            f"N = {in_flight}: {units.count(running)} that run, and {most} that may wait, which at {rate} finished is "
+            f"half of the {units.value(objective.limit, 's')} of {label(objective)}"
+        )
+    ]
+    if refused > 0:
+        because.append(f"what comes above the capacity is refused at once: {units.value(refused, 'ratio')} of it now")
+    return Estimate(effect, tuple(because), {"in_flight": str(in_flight), "queue": str(most)})
+
+
+def scale_out(case: Case) -> Estimate:
+    """Tell how many replicas carry what comes, and what is finished then."""
+    known = case.known
+    if known is None or known.arrivals is None or known.capacity.mid is None or known.capacity.lo is None:
+        return Estimate(because=("how many replicas it takes follows from the capacity of one", *_needs(known)))
+    replicas = max(2, math.ceil(known.arrivals / (REPLICA_LOAD * known.capacity.lo)))
+    one = known.capacity
+    together = Effect(
+        "requests_finished",
+        now=None,
+        lo=replicas * one.lo if one.lo is not None else None,
+        mid=replicas * known.capacity.mid,
+        hi=None if one.hi is None else replicas * one.hi,
+        unit="1/s",
+        basis=one.basis,
+        grade=Grade.B,
+        assumptions=(*one.assumptions, "the load is spread evenly"),
+        n=one.n,
+        window_seconds=one.window_seconds,
+    )
+    how = "measured under a queue" if one.basis == "measured" else "by its step times"
+    because = (
+        (
+            f"one replica finishes {units.rate(one.mid)} ({how}), {units.rate(known.arrivals)} arrive: {replicas} of "
+            f"them work at {units.value(known.arrivals / (replicas * known.capacity.mid), 'ratio')}"
+        ),
+    )
+    assumed = (f"{replicas} replicas alike",)
+    return Estimate(served(case, together, assumed=assumed), because, {"replicas": str(replicas)})
+
+
+def raise_slots(case: Case) -> Estimate:
+    """Tell what is finished with more slots, and what ITL that costs."""
+    known = case.known
+    if known is None or known.fitted is None or known.traffic is None:
+        return Estimate(because=("what more slots bring follows from the step times", *_needs(known)))
+    model, traffic = known.fitted, known.traffic
+    now = known.slots or max((each.running or 0.0 for each in known.recent), default=0.0)
+    by_cache = None if not known.resident or not known.kv_tokens else math.floor(known.kv_tokens / known.resident)
+    wanted = _slots_wanted(known, now)
+    slots = wanted if by_cache is None else min(wanted, by_cache)
+    if slots <= now * 1.05:
+        why = f"the KV cache holds {by_cache} requests of this length: more slots would only be preempted"
+        return Estimate(withheld=why)
+    then = capacity.slot_capacity(model, traffic, float(slots))
+    cost = model.cost
+    batch_itl = (
+        cost.alpha
+        + cost.beta * slots
+        + cost.gamma * traffic.prompt * (then.mid or 0.0) * (cost.alpha + cost.beta * slots)
+    )
+    because = (
+        (
+            f"{slots} slots in place of {units.count(now)}: a token then takes up to about "
+            f"{units.value(batch_itl, 's')} with all of them taken"
+        ),
+    )
+    return Estimate(served(case, then), because, {"slots": str(slots)})
+
+
+def _slots_wanted(known: Known, now: float) -> int:
+    """Choose the least number of slots that finish all that comes with some room, twice those of now at most."""
+    model, traffic = known.fitted, known.traffic
+    if model is None or traffic is None or known.arrivals is None:
+        return round(_SLOTS_FACTOR * now)
+    slots = math.ceil(now)
+    while slots < _SLOTS_FACTOR * now and (
+        model.cost.capacity(traffic.prompt, traffic.output, slots) * REPLICA_LOAD < known.arrivals
+    ):
+        slots += max(1, round(0.05 * now))
+    return slots
+
+
+def balance_load(case: Case) -> Estimate:
+    """Tell the ITL over all tokens if each replica got the same."""
+    known, target = case.known, case.target
+    finished = target.quantities.get("requests_finished") if target else None
+    rates = [
+        part.rate
+        for name, part in (finished.by if finished else {}).items()
+        if name.startswith("engine=") and part.rate is not None and "reason" not in name
+    ]
+    if known is None or known.fitted is None or known.traffic is None or len(rates) < 2:
+        return Estimate(because=("what balance brings follows from the step times of one replica", *_needs(known)))
+    model, traffic = known.fitted, known.traffic
+
+    def forecast(rate: float) -> float | None:
+        return itl_at(model, rate, traffic.prompt, traffic.output)
+
+    effect = balance.balanced(rates, forecast, now=known.itl)
+    return Estimate(effect if effect.basis != "unknown" else None, (effect.needs,) if effect.needs else ())
+
+
+def at_most(case: Case, quantity: str, unit: str, now: float | None, lo: float, assumed: str) -> Effect:
+    """Bound an effect from one side: it goes down to `lo` at best."""
+    del case
+    return bound(quantity, unit, now, lo, now, (assumed,))
+
+
+def _needs(known: Known | None) -> tuple[str, ...]:
+    if known is None:
+        return ("to be measured: what this server counts of its tokens and requests",)
+    return (f"to be measured: {known.needs}",) if known.needs else ()

@@ -1,0 +1,168 @@
+"""What more, denser or better used KV cache would bring."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from insight.estimators import capacity, preemption, prefix_cache
+from insight.estimators.forecast import itl_at
+from insight.recommend.case import Estimate
+from insight.recommend.effects.batch import served
+from metrics import units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from insight.recommend.case import Case
+    from insight.recommend.known import Known
+
+ROOM = 1.25
+"""More room as `--gpu-memory-utilization` gives it: from 0.9 to 0.95 of 80 GB are 4 GB, on 16 of cache. An example that
+the text names; what is possible depends on what else is in the memory."""
+DENSER = 2.0
+"""fp8 in place of 16 bits: twice the tokens in the same bytes."""
+
+
+def more_room(case: Case) -> Estimate:
+    """Tell what is finished with a quarter more cache."""
+    return _roomier(case, ROOM, "a quarter more KV cache")
+
+
+def half_the_bytes(case: Case) -> Estimate:
+    """Tell what is finished with half the bytes a token."""
+    return _roomier(case, DENSER, "twice the tokens in the KV cache")
+
+
+def _roomier(case: Case, growth: float, what: str) -> Estimate:
+    known = case.known
+    if known is None or known.fitted is None or known.traffic is None or not known.resident or not known.kv_tokens:
+        return Estimate(because=("what it brings follows from step times and the length of sequences", *_needs(known)))
+    if known.batch <= 0:
+        return Estimate(because=("no request runs",))
+    holds = known.kv_tokens * growth / known.resident
+    slots = holds if known.slots is None else min(holds, known.slots)
+    then = capacity.slot_capacity(known.fitted, known.traffic, slots)
+    because = [
+        (
+            f"{what} hold {units.count(math.floor(holds))} sequences of {units.count(round(known.resident))} tokens, "
+            f"now {units.count(round(known.kv_tokens / known.resident))}"
+        )
+    ]
+    lost = _preemption_loss(known)
+    if lost:
+        because.append(lost)
+    return Estimate(served(case, then, assumed=(what,)), tuple(because), {"kv_tokens": str(round(holds))})
+
+
+def offload(case: Case) -> Estimate:
+    """Say what would have to be known for an offload to be worth it."""
+    known = case.known
+    if known is None or known.fitted is None:
+        return Estimate(because=("whether it pays depends on the link to host memory", *_needs(known)))
+    gamma = known.fitted.cost.gamma
+    return Estimate(
+        because=(
+            (
+                f"a token read back must take less than the {units.value(gamma, 's')} that computing it takes: to be "
+                "measured: the bytes of a token and the speed of the link"
+            ),
+        )
+    )
+
+
+def lower_max_num_seqs(case: Case) -> Estimate:
+    """Tell what is finished without preemptions, at the batch that the cache holds."""
+    known = case.known
+    if known is None or known.fitted is None or known.traffic is None or not known.resident or not known.kv_tokens:
+        return Estimate(because=("what preemptions cost follows from the step times", *_needs(known)))
+    holds = math.floor(0.9 * known.kv_tokens / known.resident)
+    if known.batch < 0.7 * holds:
+        return Estimate(withheld=f"only {units.count(round(known.batch))} run, and the cache holds {holds}")
+    lost = _preemption_loss(known)
+    because = (f"nine tenths of the cache hold {holds} sequences of {units.count(round(known.resident))} tokens",)
+    then = capacity.slot_capacity(known.fitted, known.traffic, float(holds))
+    return Estimate(served(case, then), (*because, lost) if lost else because, {"slots": str(holds)})
+
+
+def _preemption_loss(known: Known) -> str:
+    """Say what share of the engine's time preemptions cost."""
+    seconds = math.fsum(each.seconds for each in known.recent)
+    count = math.fsum(each.preemptions or 0.0 for each in known.recent)
+    if known.fitted is None or not count or not seconds or not known.resident:
+        return ""
+    upper = preemption.proxy(count / seconds, known.resident, known.fitted.cost.gamma)
+    effect = preemption.loss(upper, known.prefix_caching, count, seconds)
+    if effect.lo is None or effect.hi is None:
+        return ""
+    return (
+        f"preemptions cost {units.value(effect.lo, 'ratio')} to {units.value(effect.hi, 'ratio')} of the engine's time "
+        f"({units.rate(count / seconds)}, each works on about {units.count(round(known.resident))} tokens again)"
+    )
+
+
+def enable_prefix_cache(case: Case) -> Estimate:
+    """Tell what 30 % hits would bring, for nobody knows what the prompts share; the table has 10 and 60 %, too."""
+    load = _load(case)
+    if load is None or case.known is None or case.known.itl is None:
+        return Estimate(because=("what hits bring follows from the step times", *_needs(case.known)))
+    forecast = _forecast(case.known)
+    if forecast is None:
+        return Estimate(because=_needs(case.known))
+    rows = prefix_cache.scenarios(case.known.itl, load, forecast, lambda _: None)
+    known = [(row.hit_rate, row.itl.mid) for row in rows if row.itl.mid is not None]
+    words = [f"{hits * 100:.0f} % hits: ITL {units.value(seconds, 's')}" for hits, seconds in known]
+    if not words:
+        return Estimate(because=_needs(case.known))
+    table = f"{'; '.join(words)}; now {units.value(case.known.itl, 's')}"
+    return Estimate(because=(table, "what prompts share is not known: so this is a table and no prediction"))
+
+
+def restore_prefix_cache(case: Case) -> Estimate:
+    """Tell what ITL would be with the hit rate of before."""
+    known, share = case.known, case.evidence("prompt_tokens_cached")
+    load = _load(case)
+    if known is None or known.itl is None or load is None or share is None or not share.threshold:
+        return Estimate(because=("what the hits brought follows from the step times", *_needs(known)))
+    usual = min(0.99, 2 * share.threshold)
+    expected = prefix_cache.HitRate(max(0.0, usual - prefix_cache.UNCERTAIN_HITS), usual, "the hit rate of before")
+    forecast = _forecast(known)
+    if forecast is None:
+        return Estimate(because=_needs(known))
+    effect = prefix_cache.itl(known.itl, load, expected, forecast)
+    because = (f"before, {units.value(usual, 'ratio')} of prompt tokens came from the cache",)
+    return Estimate(None if effect.basis == "unknown" else effect, because)
+
+
+def _load(case: Case) -> prefix_cache.Load | None:
+    """Describe what the server did over the window."""
+    target = case.target
+    if target is None or case.known is None:
+        return None
+    prompts = target.quantities.get("prompt_tokens_total")
+    cached = target.quantities.get("prompt_tokens_cached")
+    finished = target.quantities.get("requests_finished")
+    if prompts is None or not prompts.increase or finished is None or not finished.increase:
+        return None
+    recent = case.known.recent
+    computed = math.fsum(each.computed for each in recent)
+    begun = math.fsum(each.ttft_count for each in recent)
+    hit = (cached.increase or 0.0) / prompts.increase if cached is not None else 0.0
+    if not begun:
+        return None
+    prompt = computed / begun / max(0.01, 1 - hit)
+    return prefix_cache.Load(prompt, hit, begun, math.fsum(each.seconds for each in recent))
+
+
+def _forecast(known: Known) -> Callable[[float], float | None] | None:
+    """Foretell ITL by the prompt tokens worked on for a request, at the traffic of now."""
+    model, traffic = known.fitted, known.traffic
+    if model is None or traffic is None or not model.tells_apart:
+        return None
+    return lambda prompt: itl_at(model, traffic.rate, prompt, traffic.output)
+
+
+def _needs(known: Known | None) -> tuple[str, ...]:
+    if known is None:
+        return ("to be measured: what this server counts of its tokens and requests",)
+    return (f"to be measured: {known.needs}",) if known.needs else ()

@@ -1,0 +1,147 @@
+"""What a change of the engine's steps would bring: token budget, parallelism, precision, speculation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from insight.estimators import capacity, speculation
+from insight.estimators.effects import bound
+from insight.objectives import label
+from insight.recommend.case import Estimate
+from insight.rules.latency import objective_for
+from metrics import units
+
+if TYPE_CHECKING:
+    from insight.recommend.case import Case
+    from insight.recommend.known import Known
+
+
+def token_budget(case: Case) -> Estimate:
+    """Choose the largest token budget whose longest step keeps the ITL objective (E5)."""
+    known, objective = case.known, objective_for("itl_seconds", case.settings.objectives)
+    if known is None or known.fitted is None or known.traffic is None or objective is None:
+        return Estimate(because=("how long a step with a full budget takes follows from the step times", *needs(known)))
+    rows = capacity.prefill_budgets(known.fitted, max(1.0, known.batch), known.traffic.prompt)
+    if not rows:
+        return Estimate(because=("to be measured: what a prompt token costs by itself, at light load",))
+    table = "; ".join(f"{row.tokens}: {units.value(row.worst_itl.mid, 's')}" for row in rows)
+    chosen = capacity.largest_within(rows, objective.limit)
+    because: tuple[str, ...] = (f"longest step by token budget: {table}",)
+    if chosen is None:
+        why = f"even {rows[0].tokens} tokens a step take longer than the {units.value(objective.limit, 's')} of "
+        return Estimate(because=(*because, f"{why}{label(objective)}: fewer requests at once, or more GPUs"))
+    stated = case.target.facts.get("flag_max_num_batched_tokens", "") if case.target else ""
+    if stated.isdigit() and int(stated) <= chosen.tokens:
+        return Estimate(withheld=f"the budget is {stated} tokens, with which steps keep {label(objective)}")
+    because = (*because, f"a prompt of mean length then takes {units.value(chosen.extra_ttft, 's')} longer")
+    return Estimate(chosen.worst_itl, because, {"budget": str(chosen.tokens)})
+
+
+def shorten_prefill(case: Case) -> Estimate:
+    """Say what of TTFT is prefill: the most that a shorter one can bring."""
+    known = case.known
+    if known is None or known.fitted is None or known.traffic is None:
+        return Estimate(because=("what of TTFT is prefill follows from the step times", *needs(known)))
+    seconds = known.fitted.cost.gamma * known.traffic.prompt
+    ttft = case.target.quantities.get("ttft_seconds") if case.target else None
+    now = None if ttft is None else ttft.mean
+    effect = bound(
+        "ttft_seconds",
+        "s",
+        now,
+        None if now is None else max(0.0, now - seconds),
+        now,
+        (f"working on a prompt takes {units.value(seconds, 's')}; all of it gone is the most there is to gain",),
+    )
+    return Estimate(effect)
+
+
+def parallelise(case: Case) -> Estimate:
+    """Bound what tensor parallelism brings: half of the fixed cost of a step at best, less what it costs to talk."""
+    known = case.known
+    if known is None or known.fitted is None or known.itl is None:
+        return Estimate(because=("what of a step is fixed follows from the step times", *needs(known)))
+    alpha = known.fitted.cost.alpha
+    effect = bound(
+        "itl_seconds",
+        "s",
+        known.itl,
+        max(0.0, known.itl - alpha / 2),
+        known.itl,
+        ("twice the GPUs halve the reading of weights at best; what they tell each other is not known",),
+    )
+    return Estimate(effect)
+
+
+def quantise_weights(case: Case) -> Estimate:
+    """Withhold it where nobody would see what it does to the answers."""
+    if not case.settings.imported_quality and not _graded(case):
+        return Estimate(withheld="what it does to the answers would not be seen: watch --quality before and after")
+    known = case.known
+    if known is None or known.fitted is None or known.itl is None:
+        return Estimate(because=("what of a step is reading weights follows from the step times", *needs(known)))
+    effect = bound(
+        "itl_seconds",
+        "s",
+        known.itl,
+        max(0.0, known.itl - known.fitted.cost.alpha / 2),
+        known.itl,
+        ("half the bytes halve the reading of weights at best",),
+    )
+    return Estimate(effect)
+
+
+def speculation_off(case: Case) -> Estimate:
+    """Say below which step time without it speculation does not pay."""
+    length, known = _accepted(case), case.known
+    if known is None or known.itl is None:
+        return Estimate(because=("to be measured: ITL with it off, at this load",))
+    step_on = known.itl * (length.value if length else 1.0)
+    effect = speculation.switched_off(length, step_on, None)
+    waste = (
+        []
+        if length is None or length.waste is None
+        else [f"{length.waste * 100:.0f} % of drafted tokens are thrown away"]
+    )
+    return Estimate(because=(*waste, f"to be measured: {effect.needs}"))
+
+
+def speculation_on(case: Case) -> Estimate:
+    """Withhold it under load: drafts then take the place of other requests' tokens."""
+    known = case.known
+    if known is not None and known.load.mid is not None and known.load.mid > 0.5:
+        load = units.value(known.load.mid, "ratio")
+        return Estimate(withheld=f"the engine is at a load of {load}: drafts would take time from other requests")
+    return Estimate(because=("to be measured: the accepted length on this traffic",))
+
+
+def retune(case: Case) -> Estimate:
+    """Say what the traffic of now needs, by the step times."""
+    known = case.known
+    if known is None or known.capacity.mid is None or known.arrivals is None:
+        return Estimate(because=("what the new traffic needs follows from the step times", *needs(known)))
+    headroom = known.headroom.mid if known.headroom.mid is not None else known.headroom.lo
+    words = "" if headroom is None else f": {units.value(headroom, 'ratio')} more would fit"
+    most, come = units.rate(known.capacity.mid), units.rate(known.arrivals)
+    return Estimate(because=(f"of the traffic of now the server can finish {most}, {come} come{words}",))
+
+
+def _graded(case: Case) -> bool:
+    return bool(case.target and "quality" in case.target.facts)
+
+
+def _accepted(case: Case) -> speculation.AcceptedLength | None:
+    quantities = case.target.quantities if case.target else {}
+    counts = [quantities.get(each) for each in ("spec_drafts", "spec_accepted_tokens", "spec_draft_tokens")]
+    drafts, accepted, drafted = (each.increase if each is not None else None for each in counts)
+    if not drafts or accepted is None or math.isnan(drafts):
+        return None
+    return speculation.accepted_length(drafts, accepted, drafted)
+
+
+def needs(known: Known | None) -> tuple[str, ...]:
+    """Say what would have to be measured for a step-time model."""
+    if known is None:
+        return ("to be measured: what this server counts of its tokens and requests",)
+    return (f"to be measured: {known.needs}",) if known.needs else ()
