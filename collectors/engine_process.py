@@ -20,6 +20,7 @@ from collectors.clean import clean
 from collectors.command_line import flags, more_flags_in
 from collectors.engine_flags import FLAGS
 from collectors.programs import engine_of
+from metrics.quantity import impossibility
 from metrics.sample import Missing, Process, State
 
 if TYPE_CHECKING:
@@ -147,9 +148,10 @@ def limits(engine: str, facts: Mapping[str, str]) -> dict[str, float]:
     """
     most, engines = facts.get("flag_max_num_seqs", ""), facts.get("flag_data_parallel_size", "1")
     apart = {"flag_data_parallel_external_lb", "flag_data_parallel_hybrid_lb"} & facts.keys()
-    if engine != "vllm" or apart or not (most.isdigit() and engines.isdigit()):
+    if engine != "vllm" or apart or not (most.isdecimal() and engines.isdecimal()):
         return {}
-    return {"max_running_requests": float(most) * float(engines)}
+    running = float(most) * float(engines)
+    return {} if impossibility("max_running_requests", running) else {"max_running_requests": running}
 
 
 def descendants(roots: Iterable[int], running: Mapping[int, Running]) -> Iterator[int]:

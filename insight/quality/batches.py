@@ -59,7 +59,7 @@ def finished(source: SourceView) -> list[Batch]:
     """
     found = batches(source.history.graded)
     passes = source.facts.get("passes", "")
-    if found and not (passes.isdigit() and found[-1].number < int(passes)):
+    if found and not (passes.isdecimal() and found[-1].number < int(passes)):
         found.pop()
     return [each for each in found if each.answers]
 

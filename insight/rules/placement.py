@@ -85,10 +85,10 @@ def name(gpu: SourceView) -> str:
 def span(gpus: list[SourceView]) -> str:
     """Name several: `GPUs 0-7`, `GPUs 0, 2`."""
     indexes = [gpu.facts.get("index", "") for gpu in gpus]
-    if not all(each.isdigit() for each in indexes):
+    if not all(each.isdecimal() for each in indexes):
         return f"{len(gpus)} GPUs"
-    numbers = sorted(int(each) for each in indexes)
-    whole = len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1))
+    numbers = sorted({int(each) for each in indexes})
+    whole = len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1
     return f"GPUs {numbers[0]}-{numbers[-1]}" if whole else f"GPUs {', '.join(map(str, numbers))}"
 
 

@@ -179,6 +179,8 @@ def test_flags_in_a_file_are_not_seen() -> None:
         ({"flag_max_num_seqs": "8", "flag_data_parallel_size": "4"}, 32.0),
         ({"flag_max_num_seqs": "8", "flag_data_parallel_external_lb": "True"}, None),
         ({"flag_max_num_seqs": "1k"}, None),
+        ({"flag_max_num_seqs": "²"}, None),
+        ({"flag_max_num_seqs": "9" * 190, "flag_data_parallel_size": "9" * 190}, None),
         ({}, None),
     ],
 )

@@ -113,6 +113,9 @@ def _packed(samples: list[Sample]) -> bytes:
 def _spoiled(sample: Sample, random: Random) -> Sample | None:
     """Put something else in one to five places of a Sample; None where it is no Sample any more."""
     document: Any = msgspec.to_builtins(sample)
+    facts = document.get("facts", {})
+    for name in random.sample(sorted(facts), min(len(facts), random.choice((0, 1, 3)))):
+        facts[name] = _other("", random)
     for _ in range(random.choice((1, 2, 5))):
         _spoil(document, random)
     try:
