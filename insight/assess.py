@@ -7,14 +7,20 @@ an output reads.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from insight import describe, lifecycle
 from insight.advice import recommendations
-from insight.causes import MASKS
+from insight.causes import MASKS, SLOW_GPU
+from insight.levels import levels
 from insight.lifecycle import Phase
+from insight.onsets import onsets
 from insight.quality.score import quality_measures
-from insight.risks import risks
+from insight.recommend.known import Knowledge
+from insight.risks import risks, works_for
 from insight.rules import RULES
 from insight.rules.rule import unknown
 from insight.rules.server import FAILED_POLLS, STUCK
@@ -24,17 +30,21 @@ from insight.verdict import verdict
 from metrics import units
 from metrics.measure import measure
 from metrics.sample import Source, State
-from metrics.snapshot import SCHEMA_VERSION, Snapshot, Tool
+from metrics.snapshot import SCHEMA_VERSION, RiskState, Snapshot, Tool
 from metrics.track import Tracks
 
 if TYPE_CHECKING:
     from insight.lifecycle import Life
+    from insight.recommend.known import Known
     from insight.rules.rule import Condition, Rule
     from metrics.sample import Event
-    from metrics.snapshot import Gpu, Target
+    from metrics.snapshot import Gpu, LoadLevel, Risk, Target
     from metrics.view import SourceView, View
 
 TOOL_NAME = "chimera-top"
+LEVELS_SECONDS = 15.0
+"""The levels of load take some milliseconds to be told and change over minutes."""
+_UNDER_WAY = frozenset((RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING))
 _RULES_OF = {kind: tuple(rule for rule in RULES if rule.of is kind) for kind in Source}
 
 
@@ -49,9 +59,13 @@ class Assessor:
         self._lives: dict[tuple[str, str], Life] = {}
         self._asked: dict[tuple[str, str], float] = {}
         self._tracks = Tracks()
+        self._knowledge = Knowledge()
+        self._levels: dict[str, tuple[float, float, tuple[LoadLevel, ...]]] = {}
 
     def observe(self, view: View) -> None:
         """Ask every rule about every source, and let the findings begin, fire and end."""
+        for server in view.all(Source.SERVER):
+            self._knowledge.observe(server)
         for kind, rules in _RULES_OF.items():
             for source in view.all(kind) if rules else ():
                 self._ask(rules, source, view.mono)
@@ -86,9 +100,10 @@ class Assessor:
         """Make a Snapshot of this moment; the rules are asked first."""
         self.observe(view)
         settings = self.settings
-        targets = self._targets(view)
-        gpus = self._gpus(view)
         found = risks(self._lives, view, settings.timing)
+        knowns = self._knowns(found, view)
+        targets = self._targets(view, knowns)
+        gpus = self._gpus(view)
         seconds = max((each.window_seconds for each in targets if each.window_seconds is not None), default=None)
         if seconds is None:
             spans = [source.seconds(settings.window) for source in view.all(Source.GPU)]
@@ -115,20 +130,53 @@ class Assessor:
             recommendations=recommendations(found, targets, settings),
             not_visible=describe.not_visible(view),
             events=_events(view, settings.window),
+            onsets=onsets(targets, gpus, found),
+            levels=tuple(level for each in view.all(Source.SERVER) for level in self._levels_of(each)),
             generated_wall=view.wall,
             asked_window_seconds=settings.window,
             monitor=_monitor(view, settings.window),
         )
 
-    def _targets(self, view: View) -> tuple[Target, ...]:
+    def _knowns(self, found: tuple[Risk, ...], view: View) -> dict[str, Known]:
+        """Tell what is known of each server, apart from the time since which something slows it."""
+        slowed = slowed_since(found, view)
+        of_each = {
+            each.id: self._knowledge.of(each, self.settings, slowed.get(each.id)) for each in view.all(Source.SERVER)
+        }
+        return {name: known for name, known in of_each.items() if known is not None}
+
+    def _levels_of(self, source: SourceView) -> tuple[LoadLevel, ...]:
+        """Tell the levels of load as of `LEVELS_SECONDS` ago at most."""
+        kept = self._levels.get(source.id)
+        window, now = self.settings.window, source.view.mono
+        if kept is None or now - kept[0] >= LEVELS_SECONDS or kept[1] != window:
+            kept = self._levels[source.id] = now, window, levels(source, window)
+        return kept[2]
+
+    def _targets(self, view: View, knowns: dict[str, Known]) -> tuple[Target, ...]:
         order = {name: index for index, name in enumerate(self.settings.targets)}
         ids = sorted(view.ids(Source.SERVER), key=lambda each: order.get(each, len(order)))
-        heard = tuple(describe.target(view.of(each), self._tracks, self.settings.window) for each in ids)
+        described = (describe.target(view.of(each), self._tracks, self.settings.window) for each in ids)
+        heard = tuple(
+            replace(each, estimates=knowns[each.id].estimates) if each.id in knowns else each for each in described
+        )
         return heard + tuple(describe.silent(each) for each in self.settings.targets if each not in ids)
 
     def _gpus(self, view: View) -> tuple[Gpu, ...]:
         found = [describe.gpu(source, self._tracks, self.settings.window) for source in view.all(Source.GPU)]
         return tuple(sorted(found, key=lambda each: (each.index is None, each.index, each.uuid)))
+
+
+def slowed_since(found: tuple[Risk, ...], view: View) -> dict[str, float]:
+    """Tell since when, by the monotonic clock, something slows each server that a finding says is slowed."""
+    servers = works_for(found, view)
+    since: dict[str, float] = {}
+    for risk in found:
+        if risk.id in SLOW_GPU | {"host_cpu_starvation"} and risk.state in _UNDER_WAY and risk.since is not None:
+            server = servers.get(risk.target or "", risk.target or "")
+            moment = view.mono - (view.wall - datetime.fromisoformat(risk.since).timestamp())
+            since[server] = min(moment, since.get(server, moment))
+    return since
 
 
 def blindness(source: SourceView) -> Condition | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SLOW_GPU = ("hw_slowdown", "thermal_throttle", "gpu_oversubscription", "gpu_straggler", "power_cap")
+SLOW_GPU = frozenset(_SLOW_GPU)
+"""What makes every step of the engine on that GPU longer."""
 CAUSES: Mapping[str, tuple[str, ...]] = {
     "cache_saturation": ("model_drift",),
     "preemption": ("cache_saturation",),

@@ -15,7 +15,7 @@ from metrics.sample import Source
 from metrics.snapshot import Risk, RiskState, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from insight.rules.rule import Rule, Timing
     from metrics.view import View
@@ -42,10 +42,10 @@ def risks(lives: Mapping[Key, Life], view: View, timing: str = "live") -> tuple[
         mine = [(source, life) for source in view.ids(rule.of) if (life := lives.get((rule.id, source)))]
         found = [_found(rule, source, life, view, rule.timing(timing)) for source, life in mine if _shown(life)]
         rows += found or _nothing_found(rule, mine, view)
-    return tuple(sorted(as_bad_as_their_effects(rows, _works_for(rows, view)), key=_rank))
+    return tuple(sorted(as_bad_as_their_effects(rows, works_for(rows, view)), key=_rank))
 
 
-def _works_for(rows: list[Risk], view: View) -> dict[str, str]:
+def works_for(rows: Iterable[Risk], view: View) -> dict[str, str]:
     """Name the server that each GPU, and the host, of which something fires works for, where there is one."""
     firing = {row.target for row in rows if row.state is RiskState.FIRING and row.target is not None}
     found = {each: server_on(view.of(each)) for each in firing.intersection(view.ids(Source.GPU))}

@@ -121,6 +121,8 @@ class Target(Struct, frozen=True, eq=False):
     tracks: dict[str, Track] = field(default_factory=dict)
     """`ttft_p50`, `ttft_p95`, `ttft_p99`, `itl_p50`, `itl_p95`, `requests_rate`, `output_tokens_rate`,
     `prompt_tokens_rate`, `requests_running`, `requests_waiting`, `kv_cache_usage`."""
+    estimates: tuple[Effect, ...] = ()
+    """What its windows tell: load, capacity, rate within the ITL objective, headroom (`insight.recommend.known`)."""
     quantile_seconds: float | None = None
     """Each point of a `*_p50`, `*_p95` or `*_p99` track looks back over so many seconds."""
     gpus: tuple[int, ...] | None = None
