@@ -6,7 +6,6 @@ lie before it, so that the first page already shows a server at work.
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from msgspec import Struct, field
 
 from simulator.faults import OF_GPU, Fault
 from simulator.lengths import Lengths
+from simulator.scenario_text import TextError, line_of, read
 
 
 class ScenarioError(Exception):
@@ -122,7 +122,7 @@ class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class ExpectedRisk(Struct, frozen=True, forbid_unknown_fields=True):
-    """A risk that a monitor should see, and from when its cause is there."""
+    """A risk that a monitor should see, or may, and from when its cause is there."""
 
     id: str
     since: float = field(name="from")
@@ -132,8 +132,22 @@ class Truth(Struct, frozen=True, forbid_unknown_fields=True):
     """What is really wrong: what the rules are measured against."""
 
     risks: tuple[ExpectedRisk, ...] = ()
+    """What has to be found. Anything that fires before its time, or is named neither here nor in `also`, is false."""
+    also: tuple[ExpectedRisk, ...] = ()
+    """What is true as well, a consequence most often, and may be found or not."""
     advice: tuple[str, ...] = ()
     """Ids of recommendations that would help."""
+    watch_seconds: float = 90.0
+    """For so long it is watched, from second 0 on."""
+    poll_seconds: float = 1.0
+    """From poll to poll; a day is watched in coarser steps."""
+
+    def __post_init__(self) -> None:
+        if self.poll_seconds <= 0 or self.watch_seconds <= 0:
+            raise ValueError("watch_seconds and poll_seconds must be above 0")
+        late = [each.id for each in (*self.risks, *self.also) if each.since >= self.watch_seconds]
+        if late:
+            raise ValueError(f"{late[0]} is there only after watch_seconds, when nobody watches any more")
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -174,34 +188,54 @@ def load(name_or_path: str) -> Scenario:
     Raises ScenarioError where there is none or where it cannot be used.
     """
     if name_or_path in names():
-        return parse(
-            _bundled().joinpath(f"{name_or_path}.toml").read_text("utf-8"), f"{name_or_path}.toml", name_or_path
-        )
+        return parse(_bundled_text(name_or_path), f"{name_or_path}.toml", name_or_path)
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        raise ScenarioError(
-            f"no scenario {name_or_path!r}: give one of {', '.join(names())}, or the path of a .toml file"
-        )
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ScenarioError(f"{path}: cannot be read: {reason}") from None
-    return parse(text, str(path), path.stem)
+        raise ScenarioError(f"{_unknown(name_or_path)}, or the path of a .toml file")
+    return parse(_text(path), str(path), path.stem, path.parent)
 
 
-def parse(text: str, file: str, name: str) -> Scenario:
-    """Read a scenario from TOML text; `file` is what an error calls it. Raises ScenarioError."""
+def parse(text: str, file: str, name: str, folder: Path | None = None) -> Scenario:
+    """Read a scenario from TOML text; `file` is what an error calls it. Raises ScenarioError.
+
+    Its base is a scenario that comes with the program, or a file in `folder`, where there is one.
+    """
+
+    def base_text(base: str) -> str:
+        if base in names():
+            return _bundled_text(base)
+        if folder is None or not base.endswith(".toml"):
+            raise TextError(f"base: {_unknown(base)}{', or a .toml file' if folder else ''}")
+        return _text(folder / base)
+
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{file}: no valid TOML: {error}") from None
+        document = read(text, base_text)
+    except TextError as error:
+        raise ScenarioError(f"{file}: {error}") from None
     try:
         return msgspec.convert({"name": name, **document}, Scenario, strict=True)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         key = where.rstrip("`").lstrip(".")
-        raise ScenarioError(f"{file}: {key}: {reason}" if key else f"{file}: {reason}") from None
+        line = line_of(text, key) if key else None
+        at = f" (at line {line})" if line is not None else ""
+        raise ScenarioError(f"{file}: {key}: {reason}{at}" if key else f"{file}: {reason}") from None
+
+
+def _unknown(name: str) -> str:
+    return f"no scenario {name!r}: give one of {', '.join(names())}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ScenarioError(f"{path}: cannot be read: {reason}") from None
+
+
+def _bundled_text(name: str) -> str:
+    return _bundled().joinpath(f"{name}.toml").read_text("utf-8")
 
 
 def _bundled() -> resources.abc.Traversable:

@@ -36,15 +36,76 @@ memory_used_gib = 70
 """
 
 
-@pytest.mark.parametrize("name", ["cache_pressure", "healthy", "overload", "restart", "stuck", "thermal_throttle"])
+@pytest.mark.parametrize("name", names())
 def test_bundled_scenarios_load(name: str) -> None:
-    """Every scenario that comes with the program is listed and valid, and says what is wrong from when."""
-    assert name in names()
+    """Every scenario that comes with the program is valid, and says what is wrong: nothing before its fault begins."""
     scenario = load(name)
     assert scenario.name == name
-    assert bool(scenario.truth.risks) == bool(scenario.faults)
+    assert scenario.faults == () or scenario.truth.risks != ()
     begins = min((fault.at for fault in scenario.faults), default=0.0)
-    assert all(risk.since >= begins for risk in scenario.truth.risks)
+    assert all(risk.since >= begins for risk in (*scenario.truth.risks, *scenario.truth.also))
+
+
+def test_nothing_is_wrong_in_the_healthy_one() -> None:
+    """What all others are held against has neither a fault nor anything to be found."""
+    assert (load("healthy").faults, load("healthy").truth.risks) == ((), ())
+
+
+RISKS = """model_overloading data_quality data_latency resource_overprovisioning quality_regression cache_saturation
+gpu_oversubscription cache_inconsistency model_drift ttft_slo itl_slo stuck_server server_unreachable server_restart
+error_rate preemption slot_cap prefix_cache_collapse cold_start replica_imbalance gpu_straggler thermal_throttle
+power_cap hw_slowdown ecc_uncorrected row_remap xid gpu_lost driver_unresponsive pcie_degraded nvlink_degraded
+host_cpu_starvation host_memory_pressure disk_pressure spec_decode_inefficient admission_rejections"""
+
+
+def test_every_risk_that_a_machine_can_show_has_a_scenario() -> None:
+    """Each has to be found somewhere; `monitor_degraded` alone is about the monitor, and no machine shows it."""
+    found = {risk.id for name in names() for risk in load(name).truth.risks}
+    assert set(RISKS.split()) - found == set()
+
+
+def test_a_base_gives_what_a_file_does_not_say(tmp_path: Path) -> None:
+    """Tables are laid over those of the base key by key; faults are replaced, title and truth are a file's own."""
+    (tmp_path / "one.toml").write_text(
+        VALID + "[[faults]]\nkind = 'freeze'\nat = 5\n[truth]\nrisks = [{ id = 'stuck_server', from = 5 }]\n"
+    )
+    (tmp_path / "two.toml").write_text("base = 'one.toml'\ntitle = 'Two'\n[engine]\nbase_ms = 7\n")
+    one, two = load(str(tmp_path / "one.toml")), load(str(tmp_path / "two.toml"))
+    assert two.title == "Two"
+    assert (two.engine.base_ms, two.engine.per_sequence_ms) == (7.0, one.engine.per_sequence_ms)
+    assert two.workload == one.workload
+    assert two.faults == one.faults
+    assert two.truth.risks == ()
+    (tmp_path / "three.toml").write_text("base = 'one.toml'\ntitle = 'Three'\nfaults = []\n")
+    assert load(str(tmp_path / "three.toml")).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base = 'helthy'\n", "s.toml: base: no scenario 'helthy': give one of"),
+        ("base = 3\n", "s.toml: base: it has to name a scenario or a file, and is 3"),
+        ("base = 'overload'\n", "s.toml: base: overload has a base itself (healthy): name that, and say the rest here"),
+        ("base = 'healthy'\n", "s.toml: Object missing required field `title`"),
+        (
+            "base = 'healthy'\ntitle = 'A'\n\n[workload]\nmax_tokens = 0\n",
+            "s.toml: workload: max_tokens must be at least 1 (at line 4)",
+        ),
+        (
+            "base = 'healthy'\ntitle = 'A'\n[[faults]]\nkind = 'freeze'\nat = 1\n[[faults]]\nkind = 'slow'\nat = '3'\n",
+            "s.toml: faults[1].at: Expected `float`, got `str` (at line 8)",
+        ),
+        (
+            "base = 'healthy'\ntitle = 'A'\n[truth]\nrisks = [{ id = 'xid', from = 99 }]\n",
+            "s.toml: truth: xid is there only after watch_seconds, when nobody watches any more (at line 3)",
+        ),
+    ],
+)
+def test_an_error_of_a_file_with_a_base_is_told_of_the_file(text: str, message: str) -> None:
+    """Whoever wrote the few lines is told which of them it is."""
+    with pytest.raises(ScenarioError) as caught:
+        parse(text, "s.toml", "s")
+    assert str(caught.value).startswith(message)
 
 
 def test_names_lists_exactly_what_loads() -> None:
@@ -63,7 +124,7 @@ def test_a_file_of_ones_own_loads_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("base_ms = 5", "base_ms = 'five'", "s.toml: engine.base_ms: Expected `float`, got `str`"),
+        ("base_ms = 5", "base_ms = 'five'", "s.toml: engine.base_ms: Expected `float`, got `str` (at line 6)"),
         ("base_ms = 5", "base_ms = 0", "s.toml: engine: base_ms is 0.0, it must be above 0"),
         ("base_ms = 5", "base_ms =", "s.toml: no valid TOML: Invalid value (at line 6, column 10)"),
         ("model = ", "modle = ", "s.toml: engine: Object contains unknown field `modle`"),
