@@ -35,7 +35,8 @@ class Histogram(Struct, frozen=True, array_like=True):
     def mean(self) -> float | None:
         """Exact mean of the observations; None where there is none, and where their sum fell while more came."""
         count = self.count
-        return self.sum / count if count > 0 and self.sum >= 0 else None
+        mean = self.sum / count if count > 0 and self.sum >= 0 else math.nan
+        return mean if mean <= MOST else None  # parts of an observation can make it infinite
 
 
 class Quantile(Struct, frozen=True):

@@ -117,6 +117,7 @@ def test_histograms_with_other_buckets_are_not_added() -> None:
 def test_a_sum_that_fell_has_no_mean() -> None:
     """A page whose sum is lower than before while more was counted tells no mean, and none below 0."""
     assert Histogram(BOUNDS, (1.0,) * 7, -0.004).mean is None
+    assert Histogram((), (5e-324,), 7.0).mean is None
 
 
 def test_the_mean_is_exact() -> None:
