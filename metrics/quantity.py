@@ -170,6 +170,8 @@ MOST = 1e21
 is damage, and added up or multiplied it would leave the range of a float."""
 _SIGNED = frozenset(("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius"))
 """All others count things, or measure what begins at 0."""
+_NEVER_0 = frozenset(("kv_cache_capacity_tokens", "max_running_requests", "max_model_len", "start_time_seconds"))
+"""What a server gives as 0 that has not laid out its cache, sets no limit, or does not know it."""
 
 
 def impossibility(quantity: str, value: float) -> str:
@@ -178,4 +180,6 @@ def impossibility(quantity: str, value: float) -> str:
         return "is not a finite number"
     if value < 0 and quantity not in _SIGNED:
         return "is below 0, which cannot be"
+    if value == 0 and quantity in _NEVER_0:
+        return "is 0, which cannot be"
     return "is larger than anything that is measured" if abs(value) > MOST else ""

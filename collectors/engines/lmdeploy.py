@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from collectors.engines.dialect import Dialect
 from collectors.engines.rule import Fold, Rule
 from collectors.engines.served_models import MODELS
 from metrics.sample import Missing
+
+if TYPE_CHECKING:
+    from collectors.engines.rule import Index
+
+_NO_DRAFTS = "LMDeploy has drafted no token yet"
+
+
+def _asked(index: Index) -> float | None:
+    """Tell whether the hit rate says anything: 1 where it does; before the first prompt it is 0."""
+    return 1.0 if any(value > 0 for _, value in index.get("lmdeploy:prompt_tokens_total", ())) else None
+
+
+def _drafted(index: Index) -> float | None:
+    """Tell whether the means of speculation say anything: 1 where they do; both are 0 before the first draft."""
+    return 1.0 if any(value > 0 for _, value in index.get("lmdeploy:spec_decode_mean_accept_length", ())) else None
+
 
 LMDEPLOY = Dialect(
     engine="lmdeploy",
@@ -99,6 +117,33 @@ LMDEPLOY = Dialect(
         Rule(quantity="spec_draft_tokens", names=("lmdeploy:spec_decode_num_draft_tokens_total",), optional=True),
         Rule(quantity="spec_accepted_tokens", names=("lmdeploy:spec_decode_num_accepted_tokens_total",), optional=True),
         Rule(
+            quantity="spec_acceptance_rate",
+            names=("lmdeploy:spec_decode_mean_accept_rate",),  # 0.14, over the life of the server
+            fold=Fold.MAX,
+            factor=_drafted,
+            why=_NO_DRAFTS,
+            optional=True,
+            consequence="how many drafted tokens are accepted is not known",
+        ),
+        Rule(
+            quantity="spec_acceptance_length",
+            names=("lmdeploy:spec_decode_mean_accept_length",),  # 0.14, the token of the step itself included
+            fold=Fold.MAX,
+            factor=_drafted,
+            why=_NO_DRAFTS,
+            optional=True,
+            consequence="what a step of speculation brings is not known",
+        ),
+        Rule(
+            quantity="prefix_cache_hit_rate",
+            names=("lmdeploy:prefix_cache_hit_rate",),  # 0.14, over the life of the server
+            fold=Fold.MAX,
+            factor=_asked,
+            why="LMDeploy was asked nothing yet",
+            optional=True,
+            consequence="what the prefix cache saves is not known",
+        ),
+        Rule(
             quantity="requests_running",
             names=("lmdeploy:num_requests_running",),
             consequence="the load of the engine is not known",
@@ -140,15 +185,16 @@ LMDEPLOY = Dialect(
         f"lmdeploy:{name}"
         for name in (
             "backend_config_info",
+            "external_prefix_cache_",
+            "multimodal_",
             "num_api_requests_routed",
             "num_requests_finished",
             "num_requests_succeeded",
             "num_requests_unfinished",
-            "prefix_cache_hit_rate",
             "request_cache",
             "request_inference_time_seconds",
-            "spec_decode_mean_accept_",
             "spec_decode_num_accepted_tokens_per_pos",
+            "spec_decode_per_position_accept_rate",
         )
     ),
 )

@@ -51,7 +51,9 @@ RAY = Dialect(
     ),
     unread=(
         "ray_vllm:cache_config_info",
+        "ray_vllm:gpu_prefix_cache_hit_rate",
         "ray_vllm:lora_requests_info",
+        "ray_vllm:spec_decode_draft_acceptance_rate",
         *(f"ray_{name}" for name in UNREAD),
     ),
 )

@@ -6,12 +6,17 @@ The first versions wrote names without a prefix, later ones begin with `trtllm_`
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from collectors.engines.dialect import Dialect, Endpoint, Reading
 from collectors.engines.rule import Fold, Rule, Term
 from collectors.engines.served_models import MODELS
 from metrics.sample import Missing
+
+if TYPE_CHECKING:
+    from collectors.engines.rule import Index
 
 
 class _Version(Struct):
@@ -20,6 +25,17 @@ class _Version(Struct):
 
 def _version(answer: _Version) -> Reading:
     return Reading(facts={"engine_version": answer.version})
+
+
+def _looked_up(index: Index) -> float | None:
+    """Tell whether the hit rate says anything: 1 where it does; before the first block is looked up it is 0."""
+    names = ("trtllm_kv_cache_hit_rate", "trtllm_kv_cache_reused_blocks_total", "trtllm_kv_cache_missed_blocks_total")
+    return 1.0 if any(value > 0 for name in names for _, value in index.get(name, ())) else None
+
+
+def _drafted(index: Index) -> float | None:
+    """Tell whether the length says anything: 1 where it does; a step of speculation gives a token at least."""
+    return 1.0 if any(value > 0 for _, value in index.get("trtllm_spec_decode_acceptance_length", ())) else None
 
 
 _ITERATIONS = "TensorRT-LLM tells it only with enable_iter_perf_stats: true, and not before 2026"
@@ -96,6 +112,24 @@ TRTLLM = Dialect(
         ),
         Rule(quantity="spec_draft_tokens", names=("trtllm_spec_decode_num_draft_tokens_total",), optional=True),
         Rule(quantity="spec_accepted_tokens", names=("trtllm_spec_decode_num_accepted_tokens_total",), optional=True),
+        Rule(
+            quantity="spec_acceptance_length",
+            names=("trtllm_spec_decode_acceptance_length",),
+            fold=Fold.MAX,
+            factor=_drafted,
+            why="the last step of TensorRT-LLM drafted nothing",
+            optional=True,
+            consequence="what a step of speculation brings is not known",
+        ),
+        Rule(
+            quantity="prefix_cache_hit_rate",
+            names=("trtllm_kv_cache_hit_rate",),  # of blocks, over the life of the server
+            fold=Fold.MAX,
+            factor=_looked_up,
+            why="TensorRT-LLM has looked up no block yet",
+            optional=True,
+            consequence="what the prefix cache saves is not known",
+        ),
         Rule(
             quantity="requests_running",
             names=("trtllm_num_requests_running",),

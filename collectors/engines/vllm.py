@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from collectors.engines.dialect import Dialect
 from collectors.engines.rule import Fold, Rule
 from collectors.engines.vllm_facts import ENDPOINTS, INFOS, UNREAD
+from collectors.engines.vllm_v0 import block_or_token, drafted, looked_up
 from metrics.sample import Missing
-
-if TYPE_CHECKING:
-    from collectors.engines.rule import Index
-
-
-def _block_or_token(index: Index) -> float | None:
-    """Tell how many tokens one unit of `gpu_prefix_cache_*` is: a block in 0.7.3 to 0.8.5, a token from 0.9.0.
-
-    The page does not say which. Every prompt token is looked up once, so queries in tokens are no fewer than prompt
-    tokens, and queries in blocks are fewer by the size of a block, which is 8 at least.
-    """
-    looked_up = sum(value for _, value in index.get("vllm:gpu_prefix_cache_queries_total", ()))
-    prompts = sum(value for _, value in index.get("vllm:prompt_tokens_total", ()))
-    if not looked_up or not prompts:
-        return None
-    if looked_up > prompts / 2:
-        return 1.0
-    sizes = {each.labels.get("block_size", "") for each, _ in index.get("vllm:cache_config_info", ())}
-    size = sizes.pop() if len(sizes) == 1 else ""
-    return float(size) if size.isascii() and size.isdigit() else None
-
 
 VLLM = Dialect(
     engine="vllm",
@@ -133,7 +111,7 @@ VLLM = Dialect(
         Rule(
             quantity="prompt_tokens_cached",
             names=("vllm:gpu_prefix_cache_hits_total",),  # 0.7.3 to 0.9.1
-            factor=_block_or_token,
+            factor=block_or_token,
             why="it cannot be told whether vLLM counts blocks (until 0.8.5) or tokens before the first prompt",
             consequence="what the prefix cache saves is not known",
         ),
@@ -173,6 +151,24 @@ VLLM = Dialect(
         Rule(quantity="spec_drafts", names=("vllm:spec_decode_num_drafts_total",), optional=True),
         Rule(quantity="spec_draft_tokens", names=("vllm:spec_decode_num_draft_tokens_total",), optional=True),
         Rule(quantity="spec_accepted_tokens", names=("vllm:spec_decode_num_accepted_tokens_total",), optional=True),
+        Rule(
+            quantity="spec_acceptance_rate",
+            names=("vllm:spec_decode_draft_acceptance_rate",),  # 0.5.3 to 0.9.2, V0
+            fold=Fold.MAX,
+            factor=drafted,
+            why="vLLM has drafted no token yet",
+            optional=True,
+            consequence="how many drafted tokens are accepted is not known",
+        ),
+        Rule(
+            quantity="prefix_cache_hit_rate",
+            names=("vllm:gpu_prefix_cache_hit_rate",),  # 0.5.5 to 0.9.0, V0
+            fold=Fold.MAX,
+            factor=looked_up,
+            why="vLLM's prefix cache is off, or nothing was asked yet",
+            optional=True,
+            consequence="what the prefix cache saves is not known",
+        ),
         Rule(
             quantity="requests_running",
             names=("vllm:num_requests_running",),

@@ -76,7 +76,6 @@ UNREAD = tuple(
         "diffusion",
         "estimated_",
         "external_prefix_cache_",
-        "gpu_prefix_cache_hit_rate",  # -1 where prefix caching is off
         "hf3fs_",
         "hisparse_",
         "kv_block_",
@@ -96,7 +95,6 @@ UNREAD = tuple(
         "rl_weight_update_",
         "simple_kv_offload_",
         "sleep_mode_",
-        "spec_decode_draft_acceptance_rate",
         "spec_decode_efficiency",
         "spec_decode_num_accepted_tokens_per_pos",
         "spec_decode_num_emitted_tokens",

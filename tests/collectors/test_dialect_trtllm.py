@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.engines.dialect import read
 from collectors.engines.trtllm import TRTLLM
 from collectors.engines.trtllm_json import read_steps
+from collectors.exposition import Parser
 from tests.pages import counts, missing, reading
 
 
@@ -30,6 +32,7 @@ def test_numbers_are_those_of_the_page() -> None:
         "requests_waiting": 2.0,
         "max_running_requests": 64.0,
         "kv_cache_usage": 0.375,
+        "prefix_cache_hit_rate": 0.33,
         "kv_cache_capacity_tokens": 800.0 * 32.0,
     }
     assert counts(result)["ttft_seconds"] == (58.0, 12.0)
@@ -40,6 +43,25 @@ def test_numbers_are_those_of_the_page() -> None:
 def test_a_process_that_shares_the_page_is_not_counted_twice() -> None:
     """Gauges are there once for each process: the one that serves tells them, the other stays at 0."""
     assert reading("trtllm", TRTLLM).gauges["kv_cache_capacity_tokens"] == 25600.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "known"),
+    [
+        ({"kv_cache_hit_rate": 0.0, "spec_decode_acceptance_length": 0.0}, {}),
+        ({"kv_cache_hit_rate": 0.0, "kv_cache_missed_blocks_total": 5.0}, {"prefix_cache_hit_rate": 0.0}),
+        ({"kv_cache_hit_rate": 0.25}, {"prefix_cache_hit_rate": 0.25}),  # the first versions with a prefix: no counters
+        ({"spec_decode_acceptance_length": 2.5}, {"spec_acceptance_length": 2.5}),
+    ],
+)
+def test_a_mean_of_nothing_is_not_known(lines: dict[str, float], known: dict[str, float]) -> None:
+    """A hit rate is one after the first block that was looked up, a length after the first draft; both say why not."""
+    page = "".join(f'trtllm_{name}{{model_name="m"}} {value}\n' for name, value in lines.items())
+    result = read(TRTLLM, Parser().parse(page.encode()))
+    assert result.gauges == known
+    told = {"kv_cache_hit_rate": "prefix_cache_hit_rate", "spec_decode_acceptance_length": "spec_acceptance_length"}
+    unknown = {told[name] for name in lines if name in told} - set(known)
+    assert unknown == set(told.values()) & set(missing(result, TRTLLM))
 
 
 def test_the_first_versions_have_no_prefix() -> None:

@@ -267,13 +267,37 @@ def test_the_first_engine_is_read_by_its_older_names() -> None:
         'requests_waiting{reason="swapped"}': 2.0,
         "kv_cache_usage": 0.75,
         "kv_cache_capacity_tokens": 16000.0,
+        "spec_acceptance_rate": 0.75,
         "start_time_seconds": 1.7171e9,
     }
     assert result.counters["output_tokens_total"] == 900.0
     assert result.counters["spec_accepted_tokens"] == 300.0
+    assert missing(result)["prefix_cache_hit_rate"] == "vLLM's prefix cache is off, or nothing was asked yet"
     assert (result.histograms["queue_seconds"].count, result.histograms["queue_seconds"].sum) == (10.0, 3.0)
     assert result.histograms["itl_seconds"].count == 890.0
     assert "prompt_tokens_cached" in missing(result)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "rate", "known"), [(0, "0", None), (1000, "0", 0.0), (1000, "0.4", 0.4), (1000, "-1", None)]
+)
+def test_a_hit_rate_of_nothing_is_not_known(prompts: int, rate: str, known: float | None) -> None:
+    """V0's gauge is 0 before the first prompt and -1 without a prefix cache: neither is a share of anything."""
+    result = reading(
+        f'vllm:prompt_tokens_total{{model_name="m"}} {prompts}\n'
+        f'vllm:gpu_prefix_cache_hit_rate{{model_name="m"}} {rate}\n'
+    )
+    assert result.gauges.get("prefix_cache_hit_rate") == known
+    assert ("prefix_cache_hit_rate" in missing(result)) == (known is None)
+
+
+def test_an_acceptance_rate_of_no_draft_is_not_known() -> None:
+    """It is NaN until the first token was drafted, and a server that does not speculate lacks it: nobody is told."""
+    page = 'vllm:spec_decode_num_draft_tokens_total{model_name="m"} 0\n'
+    result = reading(page + 'vllm:spec_decode_draft_acceptance_rate{model_name="m"} NaN\n')
+    assert "spec_acceptance_rate" not in result.gauges
+    assert missing(result)["spec_acceptance_rate"] == "vLLM has drafted no token yet"
+    assert "spec_acceptance_rate" not in missing(reading(page))
 
 
 def test_two_engines_behind_two_api_servers() -> None:
