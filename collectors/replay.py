@@ -28,8 +28,10 @@ can be read."""
 class Recording:
     """The Samples of a recording file, on one monotonic clock also where several runs were appended."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, every: float = 0.0) -> None:
         self.path = path
+        self._every = every
+        """Seconds from one poll of a source that is taken to the next; 0: all are (`metrics.recording.Reader`)."""
         self._reader: Reader | None = None
         self._left_out = 0
         self._broken_off: str | None = None
@@ -51,7 +53,7 @@ class Recording:
         """
         with self.path.open("rb") as stream:
             try:
-                self._reader = Reader(stream)
+                self._reader = Reader(stream, self._every)
             except NotARecordingError as error:
                 message = f"{self.path} is not a recording: {error}"
                 raise NotARecordingError(message) from None
