@@ -94,7 +94,7 @@ class Engine:
     def refuses(self) -> bool:
         """Tell whether a request that arrives now is refused, and count it if so."""
         limit = self.config.max_num_queued_reqs
-        if limit is None or len(self._waiting) < limit:
+        if limit is None or len(self._waiting) + len(self._running) < limit:
             return False
         self.counters.rejected += 1
         return True
