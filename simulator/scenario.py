@@ -58,7 +58,7 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     block_size: int = 16
     enable_prefix_caching: bool = True
     max_num_queued_reqs: int | None = None
-    """Requests beyond so many waiting ones are refused; None queues without a limit, as vLLM does unless told."""
+    """Requests beyond so many that wait and run are refused; None queues without a limit, as vLLM does unless told."""
     speculation: Speculation | None = None
     replica_shares: tuple[float, ...] = (1.0,)
     """So many engines stand behind one address (data parallel), and each gets this share of the requests."""

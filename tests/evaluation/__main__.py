@@ -1,0 +1,97 @@
+"""How well the rules and the predictions do: `python -m tests.evaluation [--part PART] [--seeds N] [--scenario NAME]`.
+
+Prints Markdown. Exit code 1 where something that is to be reached was not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from typing import TYPE_CHECKING
+
+from simulator.scenario import names
+from tests.evaluation import health
+from tests.evaluation.effects import effects_table, tried_in_the_simulator
+from tests.evaluation.labels import judge_named, scores
+from tests.evaluation.ramp import ramp_table
+from tests.evaluation.tables import health_table, mistakes, rules_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.evaluation.labels import Run
+
+PARTS = ("rules", "healthy", "effects", "ramp")
+VARIANT_SEEDS = 3
+
+
+def main() -> int:
+    """Run the parts that are asked for; all where none is."""
+    asked = _arguments()
+    os.nice(10)  # it takes minutes, and whoever else works here does not wait for it
+    held = True
+    with ProcessPoolExecutor() as pool:
+        for part in asked.part or PARTS:
+            lines, holds = _PARTS[part](pool, asked)
+            sys.stdout.write("\n".join([f"### {part}", "", *lines, "", ""]))
+            sys.stdout.flush()
+            held = held and holds
+    return 0 if held else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.evaluation", description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS)
+    parser.add_argument("--seeds", type=int, default=20, help="runs of each scenario, hours of the healthy one")
+    parser.add_argument(
+        "--scenario", action="append", choices=names(), help="of the part `rules`; all where none is given"
+    )
+    return parser.parse_args()
+
+
+def _each(pool: ProcessPoolExecutor, run: Callable[[str, int], Run], of: Sequence[tuple[str, int]]) -> list[Run]:
+    waits = [pool.submit(run, name, seed) for name, seed in of]
+    return [each.result() for each in waits]
+
+
+def _rules(pool: ProcessPoolExecutor, asked: argparse.Namespace) -> tuple[list[str], bool]:
+    of = list(product(asked.scenario or names(), range(1, asked.seeds + 1)))
+    runs = _each(pool, judge_named, of)
+    return [*rules_table(runs), "", *mistakes(runs)], all(each.holds for each in scores(runs))
+
+
+def _healthy(pool: ProcessPoolExecutor, asked: argparse.Namespace) -> tuple[list[str], bool]:
+    of = [("healthy", seed) for seed in range(1, asked.seeds + 1)]
+    others = [name for name in health.VARIANTS if name != "healthy"]
+    of += product(others, range(1, min(VARIANT_SEEDS, asked.seeds) + 1))
+    runs = _each(pool, health.hour, of)
+    return [*health_table(runs), "", *mistakes(runs)], not any(run.wrong for run in runs)
+
+
+def _effects(pool: ProcessPoolExecutor, asked: argparse.Namespace) -> tuple[list[str], bool]:
+    return effects_table(tried_in_the_simulator(pool, range(1, asked.seeds + 1)))
+
+
+def _ramp(_pool: ProcessPoolExecutor, _asked: argparse.Namespace) -> tuple[list[str], bool]:
+    rows = ramp_table()
+    lines = ["| statement | accepted | predicted | measured | |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        interval = "" if row.lo is None or row.hi is None else f" ({row.lo:.3g} to {row.hi:.3g})"
+        cells = (
+            row.statement,
+            row.accepted,
+            f"{row.predicted:.3g}{interval} {row.unit}",
+            f"{row.measured:.3g} {row.unit}",
+        )
+        lines.append(f"| {' | '.join(cell.strip() for cell in cells)} | {'' if row.holds else 'missed'} |")
+    return lines, all(row.holds for row in rows)
+
+
+_PARTS = {"rules": _rules, "healthy": _healthy, "effects": _effects, "ramp": _ramp}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""What a recommendation is expected to bring, against what it brought when it was really followed, in the simulator.
+
+A scenario is watched to its end; each recommendation that stands there with an interval is followed: its changes are
+made to the scenario, which is watched anew with another seed, and the same quantity is measured over the same time.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from metrics.measure import measure
+from metrics.snapshot import Grade, Recommendation
+from simulator.faults import Clock, CoolingLoss, Neighbour, PowerCap
+from simulator.scenario import EngineConfig, Scenario, load
+from tests.evaluation.live import Live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import ProcessPoolExecutor
+
+    from metrics.snapshot import Change
+    from metrics.view import View
+
+COVERED, HALF_WIDTH = 0.90, 0.15
+ANOTHER_SEED = 10_000
+MEASURED_SECONDS = 60.0
+"""The end of the watch, over which a quantity is measured before and after."""
+LONGER = 60.0
+"""A scenario is watched for so much longer than its truth says, so that what was found has settled."""
+TRIED = (
+    "overload",
+    "cache_pressure",
+    "slot_cap",
+    "slow_prefill",
+    "long_steps",
+    "prefix_collapse",
+    "uneven_replicas",
+    "bad_drafts",
+    "thermal_throttle",
+    "power_cap",
+    "straggler",
+    "neighbour",
+    "refusals",
+)
+
+
+class CannotBeFollowedError(Exception):
+    """A change that the simulator has nothing for; the message names it."""
+
+
+class Trial(Struct, frozen=True):
+    """One recommendation that was followed."""
+
+    scenario: str
+    seed: int
+    recommendation: str
+    quantity: str
+    unit: str
+    grade: Grade
+    now: float | None
+    lo: float
+    mid: float | None
+    hi: float
+    measured: float | None
+    """What it came to; None where it could not be followed or measured, and `why` says so."""
+    why: str = ""
+
+    @property
+    def covered(self) -> bool:
+        """What was measured lies in the interval."""
+        return self.measured is not None and self.lo <= self.measured <= self.hi
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval, as a share of its middle."""
+        middle = (self.lo + self.hi) / 2 if self.mid is None else self.mid
+        return (self.hi - self.lo) / 2 / middle if middle else None
+
+
+def follow(scenario: Scenario, recommendation: Recommendation) -> Scenario:
+    """Make the changes of a recommendation to a scenario. Raises CannotBeFollowedError, also where there is none."""
+    mend = _MENDED.get(recommendation.id)
+    if not recommendation.changes and mend is None:
+        raise CannotBeFollowedError("it names no change")
+    for change in recommendation.changes:
+        scenario = _changed(scenario, change)
+    return scenario if mend is None else mend(scenario)
+
+
+def _changed(scenario: Scenario, change: Change) -> Scenario:
+    flag = change.flag.split("=")[0].split()[0]
+    setting = _FLAGS.get(flag)
+    if setting is None:
+        raise CannotBeFollowedError(f"the simulator has no {flag}")
+    try:
+        return setting(scenario, change.proposed)
+    except ValueError as error:
+        raise CannotBeFollowedError(f"{flag} {change.proposed}: {error}") from None
+
+
+def _number(name: str) -> Callable[[Scenario, str], Scenario]:
+    """Set a number of the engine."""
+    return lambda scenario, value: _engine(scenario, **{name: int(value)})
+
+
+def _engine(scenario: Scenario, **values: object) -> Scenario:
+    engine = replace(scenario.engine, **values)
+    if engine.max_num_batched_tokens < engine.max_num_seqs:
+        engine = replace(engine, max_num_batched_tokens=engine.max_num_seqs)  # vLLM asks for that as well
+    _check(engine)
+    return replace(scenario, engine=engine)
+
+
+def _check(engine: EngineConfig) -> None:
+    engine.__post_init__()
+
+
+def _caching(scenario: Scenario, value: str) -> Scenario:
+    return _engine(scenario, enable_prefix_caching=value.lower() not in {"false", "off"})
+
+
+def _cache_dtype(scenario: Scenario, value: str) -> Scenario:
+    """Keep the KV cache in one byte instead of two: twice as many blocks in the same memory."""
+    if not value.startswith("fp8"):
+        raise ValueError("only fp8 is known")
+    return _engine(scenario, num_gpu_blocks=2 * scenario.engine.num_gpu_blocks)
+
+
+def _replicas(scenario: Scenario, value: str) -> Scenario:
+    """Let so many engines share the load evenly, on GPUs that are added where there are too few."""
+    count = int(value)
+    gpus = replace(scenario.gpus, count=max(scenario.gpus.count, count * scenario.gpus.tensor_parallel))
+    return _engine(replace(scenario, gpus=gpus), replica_shares=(1 / count,) * count)
+
+
+def _speculation(scenario: Scenario, value: str) -> Scenario:
+    """Switch it off, or draft so many tokens."""
+    now = scenario.engine.speculation
+    if value.isdigit() and now is not None:
+        return _engine(scenario, speculation=replace(now, tokens=int(value)))
+    return _engine(scenario, speculation=None)
+
+
+def _power(scenario: Scenario, value: str) -> Scenario:
+    """Limit every GPU to so many watts, instead of what limited it before."""
+    watts = float(value.removesuffix("W"))
+    rest = tuple(each for each in scenario.faults if not isinstance(each, PowerCap))
+    return replace(scenario, faults=(*rest, PowerCap(at=0.0, watts=watts)))
+
+
+def _without(*kinds: type) -> Callable[[Scenario], Scenario]:
+    """Mend what is broken."""
+    return lambda scenario: replace(
+        scenario, faults=tuple(each for each in scenario.faults if not isinstance(each, kinds))
+    )
+
+
+def _evenly(scenario: Scenario) -> Scenario:
+    count = len(scenario.engine.replica_shares)
+    return _engine(scenario, replica_shares=(1 / count,) * count)
+
+
+_FLAGS: dict[str, Callable[[Scenario, str], Scenario]] = {
+    "--max-num-seqs": _number("max_num_seqs"),
+    "--max-num-batched-tokens": _number("max_num_batched_tokens"),
+    "--max-num-queued-reqs": _number("max_num_queued_reqs"),
+    "--num-gpu-blocks-override": _number("num_gpu_blocks"),
+    "--enable-prefix-caching": _caching,
+    "--no-enable-prefix-caching": lambda scenario, _: _caching(scenario, "false"),
+    "--kv-cache-dtype": _cache_dtype,
+    "--data-parallel-size": _replicas,
+    "replicas": _replicas,
+    "--speculative-config": _speculation,
+    "nvidia-smi": _power,
+}
+"""What the flags of vLLM are in a scenario."""
+_MENDED: dict[str, Callable[[Scenario], Scenario]] = {
+    "cool_gpu": _without(CoolingLoss),
+    "raise_power_limit": _without(PowerCap),
+    "reset_clocks": _without(Clock),
+    "replace_gpu": _without(Clock),
+    "exclusive_gpu": _without(Neighbour),
+    "balance_load": _evenly,
+}
+"""Recommendations that mend something, and are no setting of the server."""
+_SAME = {"expected_wait_seconds": "queue_seconds"}
+"""Quantities of an effect that are measured under another name."""
+
+
+def measured(view: View, target: str, quantity: str, seconds: float = MEASURED_SECONDS) -> float | None:
+    """Give one number for a quantity: a counter's rate, a histogram's mean, a gauge's mean."""
+    name = _SAME.get(quantity, quantity)
+    try:
+        found = measure(view.of(target), name, seconds)
+    except KeyError:
+        return None
+    if found is None:
+        return None
+    return next((each for each in (found.rate, found.mean, found.value) if each is not None), None)
+
+
+def lived(scenario: Scenario, seed: int) -> Live:
+    """Watch a scenario for a while longer than its truth says."""
+    live = Live(scenario, seed)
+    for _ in live.watch(scenario.truth.watch_seconds + LONGER):
+        pass
+    live.now -= scenario.truth.poll_seconds
+    return live
+
+
+def tried(recommendation: Recommendation, scenario: Scenario, seed: int) -> Trial | None:
+    """Follow one recommendation, with another seed than it was made with; None where it promises no interval."""
+    effect = recommendation.effect
+    if effect is None or effect.lo is None or effect.hi is None:
+        return None
+    trial = Trial(
+        scenario.name,
+        seed,
+        recommendation.id,
+        effect.quantity,
+        effect.unit,
+        effect.grade,
+        effect.now,
+        effect.lo,
+        effect.mid,
+        effect.hi,
+        None,
+    )
+    try:
+        changed = follow(scenario, recommendation)
+    except CannotBeFollowedError as error:
+        return replace(trial, why=str(error))
+    after = lived(changed, seed + ANOTHER_SEED)
+    found = measured(after.view, recommendation.target or "", effect.quantity)
+    return replace(trial, measured=found, why="" if found is not None else f"{effect.quantity} is not measured")
+
+
+def try_all(name: str, seed: int) -> list[Trial]:
+    """Watch a scenario, and follow each recommendation that stands at its end, one at a time."""
+    scenario = load(name)
+    live = lived(scenario, seed)
+    snapshot = live.assessor.snapshot(live.view)
+    found = (tried(each, scenario, seed) for each in snapshot.recommendations)
+    return [each for each in found if each is not None]
+
+
+def tried_in_the_simulator(pool: ProcessPoolExecutor, seeds: Iterable[int]) -> list[Trial]:
+    """Do so in every scenario that has something to change."""
+    waits = [pool.submit(try_all, name, seed) for name in TRIED for seed in seeds]
+    return [trial for each in waits for trial in each.result()]
+
+
+def effects_table(trials: Sequence[Trial]) -> tuple[list[str], bool]:
+    """One row for each recommendation, quantity and grade; whether what is to be reached was."""
+    lines = [
+        "| recommendation | scenario | quantity | grade | tried | inside | half-width |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    kinds = dict.fromkeys((t.recommendation, t.scenario, t.quantity, t.grade) for t in trials)
+    for kind in kinds:
+        mine = [t for t in trials if (t.recommendation, t.scenario, t.quantity, t.grade) == kind]
+        lines.append(_row(mine))
+    known = [each for each in trials if each.measured is not None]
+    inside = sum(each.covered for each in known) / len(known) if known else None
+    widths = [each.half_width for each in known if each.grade is Grade.B and each.half_width is not None]
+    width = median(widths) if widths else None
+    lines += [
+        "",
+        (
+            f"Inside the interval: {_share(inside)} of {len(known)} (to reach {_share(COVERED)}); median half-width of "
+            f"grade B: {_share(width)} of {len(widths)} (at most {_share(HALF_WIDTH)})."
+        ),
+        "",
+        *dict.fromkeys(f"- {t.recommendation} in {t.scenario} was not tried: {t.why}" for t in trials if t.why),
+        *(_outside(each) for each in known if not each.covered),
+    ]
+    return lines, inside is not None and inside >= COVERED and (width is None or width <= HALF_WIDTH)
+
+
+def _row(trials: Sequence[Trial]) -> str:
+    first = trials[0]
+    known = [each for each in trials if each.measured is not None]
+    widths = [each.half_width for each in known if each.half_width is not None]
+    cells = (
+        first.recommendation,
+        first.scenario,
+        first.quantity,
+        first.grade.value,
+        f"{len(known)} of {len(trials)}",
+        str(sum(each.covered for each in known)) if known else "",
+        _share(median(widths) if widths else None),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{100 * value:.0f} %"
+
+
+def _outside(trial: Trial) -> str:
+    return (
+        f"- {trial.scenario}, seed {trial.seed}: {trial.recommendation} promised {trial.quantity} "
+        f"{trial.lo:.4g} to {trial.hi:.4g} {trial.unit}, it came to {trial.measured:.4g}"
+    )
