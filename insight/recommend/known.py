@@ -33,6 +33,8 @@ ONSET_SECONDS = 6.0
 """A finding that says since when holds from there on; what made it may have begun two windows before."""
 MOST_FITTED = 1200
 """Windows that a fit is made on at most, the newest: an hour of 3 s."""
+FULL_CACHE = 0.9
+"""Above this usage the cache is what limits the batch."""
 DEFAULT_BUDGET, DEFAULT_SLOTS = 8192, 1024
 """What vLLM 0.32 takes on a large GPU where nothing is said, and more slots than are ever filled."""
 
@@ -150,11 +152,12 @@ def work_out(
     kv_tokens = total_gauge(source, "kv_cache_capacity_tokens")
     resident = _resident(recent, kv_tokens)
     limits = Limits(slots=round(slots or DEFAULT_SLOTS), budget=_budget(source))
-    found = capacity.measured_capacity(recent, slots)
+    # A cache that is full is as much of a limit as slots are.
+    batch = kv_capacity.largest_batch(slots, kv_tokens, resident)
+    found = capacity.measured_capacity(recent, batch if slots is not None or _is_full(recent) else None)
     within = unknown("requests_finished", "1/s", _needs(model))
     limit_of: dict[str, float | None] = {}
     if isinstance(model, StepTime) and traffic is not None:
-        batch = kv_capacity.largest_batch(slots, kv_tokens, resident)
         modelled = capacity.slot_capacity(model, traffic, batch)
         itl = next((each.limit for each in settings.objectives if each.quantity == "itl_seconds"), None)
         if itl is not None:
@@ -191,6 +194,11 @@ def work_out(
 
 def _needs(model: StepTime | NoStepTime) -> str:
     return model.needs if isinstance(model, NoStepTime) else "requests that get their first token"
+
+
+def _is_full(recent: Sequence[StepWindow]) -> bool:
+    held = [each.kv for each in recent if each.kv is not None]
+    return bool(held) and math.fsum(held) / len(held) >= FULL_CACHE
 
 
 def _resident(recent: Sequence[StepWindow], kv_tokens: float | None) -> float | None:

@@ -59,6 +59,17 @@ def served(case: Case, capacity_then: Effect, *, assumed: tuple[str, ...] = ()) 
     )
 
 
+def served_at_most(case: Case, growth: float, what: str) -> Effect | None:
+    """Bound what will be finished when `growth` times as many run, without step times: less than in proportion."""
+    known = case.known
+    if known is None or known.arrivals is None or known.capacity.basis != "measured" or not known.rate:
+        return None
+    come = known.arrivals * (1 + ARRIVALS_SPREAD)
+    most = min(come, known.rate * growth * (1 + ARRIVALS_SPREAD))
+    assumed = (f"{what}: a step grows less than the batch in it", f"{units.rate(known.arrivals)} go on arriving")
+    return bound("requests_finished", "1/s", known.rate, min(most, known.rate * (1 - ARRIVALS_SPREAD)), most, assumed)
+
+
 def admission_control(case: Case) -> Estimate:
     """Bound the wait of what is let in: by Little's law n in the queue at r finished a second wait n / r.
 
@@ -136,9 +147,8 @@ def scale_out(case: Case) -> Estimate:
 def raise_slots(case: Case) -> Estimate:
     """Tell what is finished with more slots, and what ITL that costs."""
     known = case.known
-    if known is None or known.fitted is None or known.traffic is None:
-        return Estimate(because=("what more slots bring follows from the step times", *_needs(known)))
-    model, traffic = known.fitted, known.traffic
+    if known is None or not known.recent:
+        return Estimate(because=_needs(known))
     now = known.slots or max((each.running or 0.0 for each in known.recent), default=0.0)
     by_cache = None if not known.resident or not known.kv_tokens else math.floor(known.kv_tokens / known.resident)
     wanted = _slots_wanted(known, now)
@@ -146,6 +156,12 @@ def raise_slots(case: Case) -> Estimate:
     if slots <= now * 1.05:
         why = f"the KV cache holds {by_cache} requests of this length: more slots would only be preempted"
         return Estimate(withheld=why)
+    values = {"slots": str(slots)}
+    model, traffic = known.fitted, known.traffic
+    if model is None or traffic is None:
+        effect = served_at_most(case, slots / now, f"{slots} slots in place of {units.count(now)}") if now else None
+        because = ("how much of it comes true, and what ITL it costs, follows from the step times", *_needs(known))
+        return Estimate(effect, because, values)
     then = capacity.slot_capacity(model, traffic, float(slots))
     cost = model.cost
     batch_itl = (
@@ -159,14 +175,15 @@ def raise_slots(case: Case) -> Estimate:
             f"{units.value(batch_itl, 's')} with all of them taken"
         ),
     )
-    return Estimate(served(case, then), because, {"slots": str(slots)})
+    return Estimate(served(case, then), because, values)
 
 
 def _slots_wanted(known: Known, now: float) -> int:
     """Choose the least number of slots that finish all that comes with some room, twice those of now at most."""
     model, traffic = known.fitted, known.traffic
     if model is None or traffic is None or known.arrivals is None:
-        return round(_SLOTS_FACTOR * now)
+        short = known.arrivals / (REPLICA_LOAD * known.rate) if known.arrivals and known.rate else _SLOTS_FACTOR
+        return math.ceil(now * min(_SLOTS_FACTOR, short))
     slots = math.ceil(now)
     while slots < _SLOTS_FACTOR * now and (
         model.cost.capacity(traffic.prompt, traffic.output, slots) * REPLICA_LOAD < known.arrivals

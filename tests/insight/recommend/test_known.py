@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from insight.estimators.step_time import NoStepTime
+from insight.objectives import parse_objectives
+from insight.recommend.known import REFIT_SECONDS, Knowledge
+from insight.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.insight.recommend.conftest import Watched
+
+
+def test_the_cost_of_a_step_is_found_from_the_page_alone(watched: Callable[..., Watched]) -> None:
+    """Three minutes of a healthy server give the 9 ms, 0.06 ms and 35 us that its steps cost, within a tenth."""
+    model = watched("healthy").known().fitted
+    assert model is not None
+    assert model.cost.alpha == pytest.approx(9e-3, rel=0.1)
+    assert model.cost.beta == pytest.approx(6e-5, rel=0.1)
+    assert model.cost.gamma == pytest.approx(35e-6, rel=0.1)
+
+
+def test_too_few_windows_say_what_is_missing(watched: Callable[..., Watched]) -> None:
+    """After a minute there is no fit, and every estimate says what would have to be measured."""
+    known = watched("healthy", 60).known()
+    assert isinstance(known.model, NoStepTime)
+    for effect in (known.load, known.within):
+        assert effect.basis == "unknown"
+        assert "windows of 3 s" in effect.needs
+
+
+def test_capacity_is_measured_where_a_queue_stands(watched: Callable[..., Watched]) -> None:
+    """Under overload the 18 requests that end each second are the capacity, grade A; less than nothing is left."""
+    known = watched("overload").known()
+    assert known.capacity.basis == "measured"
+    assert known.capacity.mid == pytest.approx(18.4, rel=0.05)
+    assert known.binding == "measured"
+    assert known.arrivals == pytest.approx(31.2, rel=0.1)
+    assert known.headroom.hi is not None
+    assert known.headroom.hi < 0
+
+
+def test_what_limits_first_is_named(watched: Callable[..., Watched]) -> None:
+    """With 64 slots it is the slots, with an objective of 15 ms the objective, else the cache."""
+    slots = watched("healthy", facts={"flag_max_num_seqs": "64"})
+    assert slots.known().slots == 64
+    assert slots.known().binding == "slots"
+    assert watched("healthy").known().binding == "kv_cache"
+    strict = Settings(objectives=parse_objectives("itl_p95=15ms"))
+    view = watched("healthy").view
+    anew = Knowledge()
+    anew.observe(view.of("http://a"))
+    known = anew.of(view.of("http://a"), strict, None)
+    assert known is not None
+    assert known.binding == "objective"
+    assert known.within.mid is not None
+    assert known.within.mid < 16
+
+
+def test_the_time_in_which_something_slows_is_left_out_of_the_fit(watched: Callable[..., Watched]) -> None:
+    """Windows since then are told apart from those before."""
+    server = watched("healthy")
+    known = server.known(slow_since=150.0)
+    assert max(each.end for each in known.before) <= 150.0
+    assert min(each.end - each.seconds for each in known.slowed) >= 150.0
+
+
+def test_it_is_worked_out_again_only_after_a_while(watched: Callable[..., Watched]) -> None:
+    """The same answer is given for 15 s; another since-when asks anew at once."""
+    server = watched("healthy")
+    one = server.known()
+    assert server.known() is one
+    assert server.known(slow_since=160.0) is not one
+    assert REFIT_SECONDS > 1
