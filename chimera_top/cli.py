@@ -19,6 +19,8 @@ COMMANDS = {
     "check": "watch for a while, then one line a finding and an exit code: 0 ok, 1 warning, 2 critical, 3 unknown",
     "record": "write everything that is seen to a file",
     "replay": "the live screen on a recording",
+    "compare": "two recordings or reports, or one recording before and after a mark: what changed, and is it more than "
+    "noise; exit 0 no worse, 1 worse, 3 cannot be told",
     "simulate": "the simulated server alone, for other tools to be pointed at",
     "schema": "print the JSON Schema of `report --format json`",
 }
@@ -71,10 +73,10 @@ def run(argv: list[str]) -> int:
 
 
 def _failed(command: str, message: str, code: Exit) -> int:
-    """Say what went wrong in one line; `check` answers UNKNOWN, for 1 would be WARNING and 2 CRITICAL."""
+    """Say what went wrong in one line; `check` and `compare` answer UNKNOWN, for theirs of 1 is a finding."""
     if sys.stderr is not None:
         sys.stderr.write(f"chimera-top: {message}\n")
-    return Exit.CHECK_UNKNOWN if command == "check" else code
+    return Exit.CHECK_UNKNOWN if command in {"check", "compare"} else code
 
 
 def _refuse_mistakes(argv: list[str]) -> None:
@@ -205,6 +207,28 @@ def _output(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", metavar="FILE", required=True, help="the recording; one that is there is added to"
     )
     parser.add_argument("--for", dest="for_", metavar="TIME", help="stop after so long (else with Ctrl-C)")
+    parser.add_argument(
+        "--mark", metavar="TEXT", help="begin with a mark; SIGUSR1 sets another while it runs (kill -USR1 PID)"
+    )
+
+
+def _two(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", metavar="BEFORE", help="a recording, or a report as JSON; with --mark both in one")
+    parser.add_argument("after", metavar="AFTER", nargs="?", help="the same server, after what was changed")
+    parser.add_argument(
+        "--mark", metavar="MARK", help="compare BEFORE up to this mark with BEFORE after it: its number, text or hh:mm"
+    )
+    parser.add_argument("--target", metavar="URL", help="of several servers, this one alone")
+    parser.add_argument("--force", action="store_true", help="compare different models all the same")
+    parser.add_argument(
+        "--applied",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="advice of BEFORE that was followed, where no setting tells: its prediction is held against AFTER",
+    )
+    parser.add_argument("--format", choices=("text", "md", "json"), default="text", help="what to write (text)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (stdout)")
 
 
 def _file(parser: argparse.ArgumentParser) -> None:
@@ -231,6 +255,7 @@ _FLAGS = {
     "check": (_targets, _for, _watching, _probe, _quality, _config),
     "record": (_targets, _output, _watching, _probe, _quality, _config),
     "replay": (_file, _screen, _config),
+    "compare": (_two, _config),
     "simulate": (_scenario, _port),
     "schema": (),
 }

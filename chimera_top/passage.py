@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from statistics import median_low
 from typing import TYPE_CHECKING
@@ -60,12 +61,13 @@ class Passage:
     """A Store that fills with Samples of a recording, and rules that are asked once an interval of recorded time.
 
     So they are asked as they were when it was made, however fast it goes by. Now is always the newest Sample: that
-    nothing follows it says nothing of the source.
+    nothing follows it says nothing of the source. Before `asks_from`, on the recording's clock, they are not asked.
     """
 
-    def __init__(self, store: Store, assessor: Assessor, first: Sample) -> None:
+    def __init__(self, store: Store, assessor: Assessor, first: Sample, asks_from: float = -math.inf) -> None:
         self._store = store
         self._assessor = assessor
+        self._asks_from = asks_from
         self._pace = Pace()
         self._newest = first
         self._due = first.mono
@@ -78,7 +80,7 @@ class Passage:
 
     def take(self, sample: Sample) -> None:
         """Take in the next Sample; where an interval begins with it, the rules are asked about the one before."""
-        if sample.mono >= self._due:
+        if sample.mono >= self._due and sample.mono >= self._asks_from:
             self._assessor.observe(self.view)
         self._add(sample)
 

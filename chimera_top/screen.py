@@ -31,6 +31,7 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
         window_seconds=settings.window_seconds,
         set_window=running.set_window,
         export=_export,
+        mark=running.mark,
         ascii=settings.ascii,
         mouse=settings.mouse,
         waiting=f"waiting for the first answer of {waiting_for}",
@@ -81,6 +82,10 @@ class _Running:
         self._window = seconds
         if self._session is not None:
             self._session.set_window(seconds)
+
+    def mark(self) -> str:
+        """Mark this moment; returns the line to show."""
+        return "no mark set: nothing is watched yet" if self._session is None else f"{self._session.mark()} set"
 
     def stop(self) -> None:
         """Stop the session, however far it has come."""

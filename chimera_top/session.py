@@ -9,12 +9,14 @@ Live hosts, the demo and replayed recordings all take this road.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from collectors.clean import clean
 from collectors.poller import Poller
+from metrics.sample import Event, Sample, Source
 from metrics.store import TIERS, Store, Tier
 from metrics.view import View
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collectors.clock import Clock
     from collectors.collector import Collector
     from insight.assess import Assessor
-    from metrics.sample import Sample
     from metrics.snapshot import Snapshot
 
 MOST_ROWS = 100_000
@@ -65,6 +66,9 @@ class Session:
         self._first_tick: float | None = None
         self._last_view: View | None = None
         self._fault = ""
+        self.marks: deque[Event] = deque()
+        """Marks that were set and have not entered the Store yet: they come with the next Sample of the monitor."""
+        self._marked = 0
         self.ended = threading.Event()
         """Set when it has ended by itself; whoever sets it from outside wants it to end."""
         # Every poll of a watch with an end is kept, so that what is said speaks of its first second.
@@ -81,10 +85,25 @@ class Session:
         """Poll more collectors from now on; may be called from any thread."""
         self._poller.add(collectors)
 
+    def mark(self, text: str = "") -> str:
+        """Mark this moment, by default as `mark 1`, `mark 2`, ...; returns its text. For any thread and signal handler.
+
+        It is an event of the monitor, so that it goes the way of everything that is seen: recorded, shown, reported.
+        """
+        self._marked += 1
+        text = text or f"mark {self._marked}"
+        shown = self._last_view if self._look is not None else None  # a replay is not here and now
+        self.marks.append(Event(self._clock.wall() if shown is None else shown.wall, "mark", text))
+        return text
+
     def stop(self) -> None:
         """End polling and close the recording; harmless when called again."""
         self._poller.stop()
         if self._recorder is not None:
+            if self.marks and self._look is None:  # set after the last tick
+                self._recorder.write(
+                    self._marked_here(Sample("monitor", Source.MONITOR, self._clock.wall(), self._clock.mono()))
+                )
             self._recorder.close()
 
     def set_window(self, seconds: float) -> None:
@@ -104,10 +123,16 @@ class Session:
     def _take(self, samples: Sequence[Sample]) -> None:
         if self.ended.is_set() or self._look is not None:
             return
-        for sample in samples:
+        for seen in samples:
+            sample = self._marked_here(seen) if self.marks and seen.kind is Source.MONITOR else seen
             if self._recorder is not None:
                 self._recorder.write(sample)
             self.store.add(sample)
+
+    def _marked_here(self, sample: Sample) -> Sample:
+        """Put the marks that were set since the last tick into a Sample of the monitor."""
+        set_since = [self.marks.popleft() for _ in range(len(self.marks))]
+        return replace(sample, events=(*sample.events, *set_since))
 
     def _tick(self, mono: float, _wall: float) -> None:
         if self.ended.is_set():

@@ -72,6 +72,16 @@ def run_to_end(session: Session) -> None:
 
 
 @contextlib.contextmanager
+def marking(session: Session) -> Iterator[None]:
+    """Mark a moment at each SIGUSR1, for the time of the block: a script knows the process that it started."""
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: session.mark())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@contextlib.contextmanager
 def interrupted() -> Iterator[list[int]]:
     """Collect the signals that ask for an end, for the time of the block.
 

@@ -79,6 +79,7 @@ class ChimeraApp(App[None]):
         Binding("plus,equals_sign", "window(1)"),
         Binding("minus", "window(-1)"),
         Binding("e", "export"),
+        Binding("m", "mark"),
         Binding("tab", "focus_pane(1)", priority=True),
         Binding("shift+tab", "focus_pane(-1)", priority=True),
         Binding("right_square_bracket", "target(1)"),
@@ -102,6 +103,7 @@ class ChimeraApp(App[None]):
         export: Callable[[Snapshot], str],
         set_window: Callable[[float], None],
         waiting: str = "connecting",
+        mark: Callable[[], str] = lambda: "nothing here can be marked",
     ) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
@@ -114,6 +116,7 @@ class ChimeraApp(App[None]):
         self._export = export
         self._set_window = set_window
         self._waiting = waiting
+        self._mark = mark
         self._strips = Strips(COLOURLESS if self.no_color else COLOURED)
         self._latest: Snapshot | None = None
         self._silent = 0.0
@@ -221,6 +224,10 @@ class ChimeraApp(App[None]):
             return
         threading.Thread(target=self._write, args=(snapshot,), daemon=True, name="export").start()
 
+    def action_mark(self) -> None:
+        """Mark this moment, so that what comes after can be told from what came before."""
+        self.post_message(Said(self._mark()))
+
     def _write(self, snapshot: Snapshot) -> None:
         try:
             line = self._export(snapshot)
@@ -290,6 +297,7 @@ def run_screen(
     window_seconds: float,
     export: Callable[[Snapshot], str],
     set_window: Callable[[float], None],
+    mark: Callable[[], str] = lambda: "nothing here can be marked",
     ascii: bool = False,  # noqa: A002 - named after the flag of the command
     mouse: bool = False,
     waiting: str = "connecting",
@@ -298,11 +306,17 @@ def run_screen(
 
     `begin(publish)` starts the collecting thread and returns what stops it; `publish` takes each Snapshot and never
     waits. `export` writes a report and returns the line to show: its path, or why not. `set_window` is told the window
-    in seconds that the user chose. `waiting` stands on the screen until the first Snapshot.
+    in seconds that the user chose. `mark` marks the moment and returns the line to show. `waiting` stands on the screen until the first Snapshot.
     """
     charset = choose_charset(os.environ.get("TERM", ""), ascii_only=ascii)
     app = ChimeraApp(
-        begin, window_seconds=window_seconds, charset=charset, export=export, set_window=set_window, waiting=waiting
+        begin,
+        window_seconds=window_seconds,
+        charset=charset,
+        export=export,
+        set_window=set_window,
+        waiting=waiting,
+        mark=mark,
     )
 
     def leave(code: int) -> None:

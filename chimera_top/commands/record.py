@@ -13,7 +13,8 @@ from chimera_top.locate import located
 from chimera_top.recorder import Recorder
 from chimera_top.session import Session
 from chimera_top.sources import machine
-from chimera_top.watch import run_to_end
+from chimera_top.watch import marking, run_to_end
+from collectors.clean import clean
 from collectors.clock import Clock
 from metrics.units import digits
 
@@ -36,6 +37,8 @@ def run(flags: argparse.Namespace) -> int:
         ends_after=length_of_time("--for", flags.for_, 1.0, 7 * 86_400.0) if flags.for_ else None,
     )
     recorder.on_trouble = session.ended.set
+    if flags.mark:
+        session.mark(clean(flags.mark))
     there.follow(session.add)
     if there.note:
         sys.stderr.write(f"chimera-top: {there.note}\n")
@@ -43,7 +46,8 @@ def run(flags: argparse.Namespace) -> int:
     sys.stderr.write(f"chimera-top: recording {', '.join(there.names) or 'this host'} to {flags.output} {ending}\n")
     if recorder.found:
         sys.stderr.write(f"chimera-top: appending to {flags.output} ({digits(recorder.found / 1000)} kB there)\n")
-    run_to_end(session)
+    with marking(session):
+        run_to_end(session)
     if recorder.trouble is not None:
         return Exit.FAILED  # and why is the last line on stderr
     sys.stderr.write(f"chimera-top: {recorder.written} samples written to {flags.output}\n")

@@ -16,6 +16,7 @@ from chimera_top.screen import show
 from chimera_top.session import Session
 from collectors.clock import Clock
 from collectors.replay import Playback, Recording
+from metrics.sample import Sample, Source
 from metrics.store import Store
 from tui.terminal import is_terminal
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from chimera_top.config import Settings
     from chimera_top.screen import Publish
-    from metrics.sample import Sample
     from metrics.snapshot import Snapshot
     from metrics.view import View
 
@@ -83,7 +83,10 @@ def replayed(
     def look() -> View:
         for sample in playback.due():
             passage.take(sample)
-        return passage.view
+        view = passage.view
+        while session.marks:  # shown like those that were recorded, and written nowhere
+            passage.take(Sample("monitor", Source.MONITOR, view.wall, view.mono, events=(session.marks.popleft(),)))
+        return view
 
     def tell(snapshot: Snapshot) -> None:
         position = max(0.0, snapshot.generated_wall - first.wall)
@@ -92,4 +95,5 @@ def replayed(
             place["replay_seconds"] = max(length, position)
         publish(replace(snapshot, monitor={**snapshot.monitor, **place}))
 
-    return Session([], assessor, interval=TICK_SECONDS, clock=clock, look=look, publish=tell)
+    session = Session([], assessor, interval=TICK_SECONDS, clock=clock, look=look, publish=tell)
+    return session

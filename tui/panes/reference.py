@@ -25,6 +25,7 @@ KEYS = (
     ("+ -", "longer or shorter window: 1, 5, 15 min, 1, 6, 24 h"),
     ("p  space", "pause the picture; measuring goes on"),
     ("e", "export a report of this moment; the footer says where"),
+    ("m", "mark this moment, to compare what comes after with what came before"),
     ("ctrl+z", "suspend; `fg` comes back"),
     ("q  ctrl+c", "quit"),
 )

@@ -1,0 +1,171 @@
+"""The two times that `compare` speaks of, read from recordings and reports."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from chimera_top.exit import FailureError, UsageError
+from chimera_top.judge import judge
+from chimera_top.lookback import EXACT_ROWS, tell_damage
+from chimera_top.passage import Passage
+from collectors.replay import Recording
+from insight.verification.side import Side, of_recording, of_snapshot
+from metrics.recording import HEADER, NotARecordingError
+from metrics.sample import Event, Sample, Source
+from metrics.snapshot import SCHEMA_VERSION, Snapshot
+from metrics.store import TIERS, Store, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chimera_top.config import Settings
+
+ASKED_SECONDS = 900.0
+"""The rules are asked about the last quarter of an hour before a comparison's middle: no finding takes longer to last,
+and what they advise then is what may have been followed."""
+MOST_JSON_BYTES = 64 * 2**20
+
+
+class _Head(msgspec.Struct):
+    schema_version: int
+
+
+def read(settings: Settings, path: str, *, advice: bool) -> list[Side]:
+    """Read every server of a recording or a report; with `advice` also what was recommended at its end.
+
+    Raises FailureError, with one line, where that cannot be done.
+    """
+    begin = _beginning(path)
+    if begin.startswith(HEADER[:-2]):
+        return _sides(settings, path, _samples(path), Path(path).name, advice=advice)
+    return _of_json(path, begin)
+
+
+def split(settings: Settings, path: str, name: str) -> tuple[list[Side], list[Side], Event]:
+    """Read every server of a recording before a mark, and after it; and the mark. Raises FailureError."""
+    if not _beginning(path).startswith(HEADER[:-2]):
+        raise UsageError(f"--mark splits a recording, and {path} is none: give BEFORE and AFTER")
+    marks = [event for sample in _samples(path) for event in sample.events if event.kind == "mark"]
+    mark = _chosen(path, marks, name)
+    before, after = f"before {mark.text}", f"after {mark.text}"
+    earlier = (sample for sample in _samples(path) if sample.wall < mark.wall)
+    later = (sample for sample in _samples(path) if sample.wall >= mark.wall)
+    return (
+        _sides(settings, path, earlier, before, advice=True),
+        _sides(settings, path, later, after, advice=False, settled=False),
+        mark,
+    )
+
+
+def pairs(before: list[Side], after: list[Side], target: str | None) -> list[tuple[Side, Side]]:
+    """Put the servers of both together: by their address, or where each has but one, that. Raises FailureError."""
+    if target is not None:
+        before, after = ([each for each in sides if each.target == target] for sides in (before, after))
+        if not before or not after:
+            raise FailureError(f"--target {target}: not in both; leave it out to see what is")
+    if len(before) == 1 and len(after) == 1:
+        return [(before[0], after[0])]
+    found = [(one, other) for one in before for other in after if one.target == other.target]
+    if not found:
+        names = ", ".join(dict.fromkeys(each.target for each in (*before, *after)))
+        raise FailureError(f"no server is in both, of {names}: compare recordings of one server each")
+    return found
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(len(HEADER))
+    except OSError as error:
+        raise FailureError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _of_json(path: str, begin: bytes) -> list[Side]:
+    if not begin.strip():
+        raise FailureError(f"{path} is empty: give a recording, or a report written with --format json")
+    if not begin.lstrip().startswith(b"{"):
+        raise FailureError(f"{path} is neither a recording nor a report written with --format json")
+    try:
+        if Path(path).stat().st_size > MOST_JSON_BYTES:
+            raise FailureError(f"{path} is larger than any report: give a recording, or a report as JSON")
+        content = Path(path).read_bytes()
+        version = msgspec.json.decode(content, type=_Head).schema_version
+    except msgspec.MsgspecError as error:
+        raise FailureError(f"{path} is no report of chimera-top: {error}") from None
+    if version != SCHEMA_VERSION:
+        raise FailureError(
+            f"{path} was written in version {version} of the report's schema, and this is {SCHEMA_VERSION}: "
+            "write it again from its recording (report --replay FILE --format json)"
+        )
+    try:
+        snapshot = msgspec.json.decode(content, type=Snapshot)
+    except msgspec.MsgspecError as error:
+        raise FailureError(f"{path} is no whole report: {error}") from None
+    if not snapshot.targets:
+        raise FailureError(f"{path} is a report without a server: there is nothing to compare")
+    return [of_snapshot(snapshot, each, Path(path).name) for each in snapshot.targets]
+
+
+def _samples(path: str) -> Iterator[Sample]:
+    """Read a recording; raises FailureError, with one line, where it is none."""
+    try:
+        yield from Recording(Path(path))
+    except NotARecordingError as error:
+        raise FailureError(str(error)) from None
+    except OSError as error:
+        raise FailureError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _sides(
+    settings: Settings, path: str, samples: Iterator[Sample], label: str, *, advice: bool, settled: bool = True
+) -> list[Side]:
+    """Live through Samples, and take what was seen of every server."""
+    first = next(samples, None)
+    if first is None:
+        raise FailureError(f"{label}: {path} holds no Sample there; nothing had been seen")
+    recording = Recording(Path(path))
+    seconds = recording.seconds_from(first)
+    assessor = judge(settings, "replay")
+    asks_from = first.mono + (seconds or 0.0) - ASKED_SECONDS if advice else math.inf
+    passage = Passage(Store((Tier(0.0, EXACT_ROWS), *TIERS[1:])), assessor, first, asks_from)
+    for sample in samples:
+        passage.take(sample)
+    tell_damage(recording)
+    view = passage.view
+    assessor.settings = replace(assessor.settings, window=max(view.mono - first.mono, 1.0))
+    snapshot = assessor.snapshot(view)
+    known = view.ids(Source.SERVER)
+    found = [
+        of_recording(snapshot, target, view.of(target.id), label, settled=settled)
+        for target in snapshot.targets
+        if target.id in known and view.of(target.id).newest_ok is not None
+    ]
+    if not found:
+        raise FailureError(f"{label}: no server answered in {path}; there is nothing to compare")
+    return found
+
+
+def _chosen(path: str, marks: list[Event], name: str) -> Event:
+    """Find a mark by its number in the order of the recording, its text, or its time of day."""
+    if not marks:
+        raise FailureError(f"{path} holds no mark: set one with m on the screen, or record --mark TEXT")
+    if name.isdigit() and 1 <= int(name) <= len(marks):
+        return marks[int(name) - 1]
+    found = [each for each in marks if each.text.lower() == name.lower()]
+    found = found or [each for each in marks if name.lower() in each.text.lower()]
+    found = found or [each for each in marks if _clock(each.wall).startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(f"{number} {each.text!r} {_clock(each.wall)}" for number, each in enumerate(marks, 1))
+    said = "is no mark" if not found else f"names {len(found)} marks"
+    raise FailureError(f"--mark {name} {said} of {path}; it has {there}: name one by its number")
+
+
+def _clock(wall: float) -> str:
+    return datetime.fromtimestamp(wall).astimezone().strftime("%H:%M:%S")

@@ -1,0 +1,112 @@
+"""A comparison in words: the blocks that reports are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.report.document import Bullets, Heading, Paragraph, Table, columns
+from insight.report.words import opening, quantity_name, range_text
+from insight.verification.wording import change_text
+from metrics import units
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insight.quality.statistics import Interval
+    from insight.report.document import Block
+    from insight.verification.comparison import Comparison, Setting
+    from insight.verification.figures import Figure
+    from insight.verification.predictions import Prediction
+
+_VERDICTS = {"noise": "no more than noise", "slight": "below 3 %", "differs": "differs"}
+
+
+def blocks(comparison: Comparison, predictions: Sequence[Prediction], past: Interval | None) -> list[Block]:
+    """Write a comparison, what became of what was foretold, and the score of all predictions so far."""
+    found: list[Block] = [Heading(1, f"{comparison.before} and {comparison.after}")]
+    if comparison.simulated:
+        found.append(Paragraph("SIMULATED: no model ran here.", strong=True))
+    found.append(Paragraph(opening(comparison.text), strong=comparison.outcome == "worse"))
+    length = f"{units.duration(comparison.before_seconds)} before, {units.duration(comparison.after_seconds)} after"
+    found.append(Paragraph(f"{comparison.target}; {length}."))
+    found += [Heading(2, "What was changed"), _settings(comparison.settings)]
+    found += [Heading(2, "What was asked of it"), Paragraph(opening(comparison.load_text)), _table(comparison.load)]
+    found += [Heading(2, "What it did"), _table(comparison.figures), Paragraph(_TOGETHER)]
+    remarks = [f"{each.title}: {each.why}." for each in comparison.figures if each.why]
+    remarks += [opening(each) for each in comparison.notes]
+    if remarks:
+        found.append(Bullets(tuple(dict.fromkeys(remarks))))
+    return [*found, *prediction_blocks(predictions, past)]
+
+
+_TOGETHER = (
+    "All intervals of this table hold together at 95 %. Their noise is taken from how spells of 15 s and more differ, "
+    "not from the number of tokens or requests."
+)
+
+
+def prediction_blocks(predictions: Sequence[Prediction], past: Interval | None) -> list[Block]:
+    """Write what was foretold beside what came, and the score; nothing where nothing ever was."""
+    if not predictions and past is None:
+        return []
+    found: list[Block] = [Heading(2, "What was foretold")]
+    if predictions:
+        head = columns("advice", "of what", "before", "foretold", "expected here", "measured", "covered")
+        found.append(Table(head, tuple(map(_held, predictions))))
+        found.append(Bullets(tuple(f"{each.id}: {each.why}." for each in predictions)))
+    found.append(Paragraph(score_text(past)))
+    return found
+
+
+def score_text(past: Interval | None) -> str:
+    """Say how often what was foretold came: `covered 9 of 10 (60-98 %)`."""
+    if past is None:
+        return "No prediction could be held against what came so far."
+    hits = round(past.value * past.n)
+    return (
+        f"Of all predictions so far {hits} of {past.n} were covered by their interval "
+        f"({range_text(past.lo, past.hi, 'ratio')}); 90 % should be."
+    )
+
+
+def _settings(settings: Sequence[Setting]) -> Block:
+    if not settings:
+        return Paragraph("Nothing of what the server tells of itself.")
+    rows = tuple((each.name, each.before or units.UNKNOWN, each.after or units.UNKNOWN) for each in settings)
+    return Table(columns("setting", "before", "after", right=False), rows)
+
+
+def _table(figures: Sequence[Figure]) -> Block:
+    head = columns("", "before", "after", "change", "verdict")
+    return Table(head, tuple(map(_row, figures)))
+
+
+def _row(found: Figure) -> tuple[str, ...]:
+    if found.before_bounds is not None and found.after_bounds is not None:
+        before, after = (units.bounds(each, found.unit) for each in (found.before_bounds, found.after_bounds))
+    else:
+        before = _counted(found.before, found.before_count, found.unit)
+        after = _counted(found.after, found.after_count, found.unit)
+    return found.title, before, after, change_text(found), _VERDICTS.get(found.verdict, found.verdict)
+
+
+def _counted(number: float | None, n: float | None, unit: str) -> str:
+    text = units.value(number, unit)
+    return text if n is None else f"{text}\nn = {units.count(n)}"
+
+
+def _held(each: Prediction) -> tuple[str, ...]:
+    covered = {True: "yes", False: "no", None: "cannot be told"}[each.covered]
+    foretold = range_text(each.lo, each.hi, each.unit) or _at_most(each.hi, each.unit)
+    if each.mid is not None:
+        foretold = f"{units.value(each.mid, each.unit)}\n[{foretold}]"
+    expected = range_text(each.least, each.most, each.unit) or _at_most(each.most, each.unit)
+    measured = units.value(each.measured, each.unit)
+    if each.measured_lo is not None:
+        measured += f"\n[{range_text(each.measured_lo, each.measured_hi, each.unit)}]"
+    name = f"{each.id}\ngrade {each.grade}"
+    return name, quantity_name(each.quantity), units.value(each.now, each.unit), foretold, expected, measured, covered
+
+
+def _at_most(most: float | None, unit: str) -> str:
+    return units.UNKNOWN if most is None else f"<{units.value(most, unit)}"

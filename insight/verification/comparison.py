@@ -1,0 +1,238 @@
+"""Two times of one server compared: was it asked the same, and did it do better or worse by more than noise.
+
+All intervals of one comparison hold together at 95 % (Bonferroni): of a dozen that each hold at 95 %, one in two
+comparisons of a server with itself would show a change that is none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from insight.verification.figures import (
+    CLEAR,
+    HIT_RATE,
+    ITL,
+    LOAD,
+    QUANTILES,
+    RESULTS,
+    TPOT,
+    Figure,
+    Metric,
+    figure,
+    judged,
+    quantile_figure,
+)
+from insight.verification.matched import Matched, match
+from insight.verification.noise import FEWEST_BATCHES, relative, share_change
+from insight.verification.side import too_short
+from insight.verification.wording import from_to, said
+from metrics import units
+
+if TYPE_CHECKING:
+    from insight.verification.side import Side
+
+Outcome = Literal["better", "no worse", "worse", "not told"]
+CONFIDENCE = 0.95
+SAME = 0.05
+"""Rates and lengths that differ by less, and hit rates by less than five points, are the same load."""
+STANDING = 1.0
+"""With so many waiting on average a queue stands, and the server gives what it can."""
+_CACHING = frozenset(("enable_prefix_caching", "flag_enable_prefix_caching"))
+_SPEED = ("itl_at_same_load", "itl_seconds", "tpot_seconds", "ttft_seconds")
+"""By the first of these that is known it is told whether a server became worse at all."""
+
+
+class Setting(Struct, frozen=True):
+    """Something that the server is set to, or is, that changed."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Comparison(Struct, frozen=True):
+    """What changed."""
+
+    before: str
+    after: str
+    target: str
+    before_seconds: float
+    after_seconds: float
+    outcome: Outcome
+    text: str
+    """The outcome in one sentence."""
+    settings: tuple[Setting, ...]
+    load: tuple[Figure, ...]
+    same_load: bool | None
+    """None where it cannot be told."""
+    load_text: str
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
+    simulated: bool = False
+
+
+def compare(before: Side, after: Side) -> Comparison:
+    """Compare two times of one server."""
+    settings = changed_settings(before, after)
+    load = load_figures(before, after, settings)
+    same, load_text = same_load(load)
+    matched = match(before, after) if before.windows or after.windows else ""
+    found = _figures(before, after, same=same is True, matched=matched)
+    outcome, text = _outcome(found)
+    reasons = [reason for side in (before, after) if (reason := too_short(side, FEWEST_BATCHES))]
+    if not before.spells and not after.spells:
+        reasons = ["of a report's sums alone nobody can tell a change from noise: compare recordings"]
+    if outcome == "not told" and reasons:
+        text = f"cannot be told: {reasons[0]}"
+    return Comparison(
+        before=before.label,
+        after=after.label,
+        target=after.target,
+        before_seconds=before.seconds,
+        after_seconds=after.seconds,
+        outcome=outcome,
+        text=text,
+        settings=settings,
+        load=load,
+        same_load=same,
+        load_text=load_text,
+        figures=found,
+        notes=(*reasons, *([matched] if isinstance(matched, str) and matched else [])),
+        simulated=before.simulated or after.simulated,
+    )
+
+
+def changed_settings(before: Side, after: Side) -> tuple[Setting, ...]:
+    """List what the server is and is set to that is not as before; only what both or one of them tell."""
+    told = (
+        {"engine": side.engine, "engine_version": side.version, "model": side.model, "GPUs": ", ".join(side.gpus)}
+        for side in (before, after)
+    )
+    one, other = ({name: text for name, text in each.items() if text} for each in told)
+    one, other = one | before.settings, other | after.settings
+    names = [*one, *(name for name in other if name not in one)]
+    return tuple(Setting(name, one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name))
+
+
+def load_figures(before: Side, after: Side, settings: tuple[Setting, ...]) -> tuple[Figure, ...]:
+    """Compare what was asked of the server. The hit rate of a cache that was changed is no part of that."""
+    cache = any(each.name in _CACHING for each in settings)
+    asked = [metric for metric in LOAD if not (cache and metric is HIT_RATE)]
+    found = (figure(metric, before, after, _together(len(asked))) for metric in asked)
+    return tuple(replace(each, verdict=_as_load(each)) for each in found if each is not None)
+
+
+def _as_load(found: Figure) -> Literal["differs", "slight", "noise", "not told"]:
+    if found.verdict in {"noise", "slight", "not told"} or found.change is None:
+        return "noise" if found.verdict == "noise" else "slight" if found.verdict == "slight" else "not told"
+    return "differs" if abs(found.change) > SAME else "slight"
+
+
+def same_load(load: tuple[Figure, ...]) -> tuple[bool | None, str]:
+    """Tell whether the same was asked of the server, and say it in a sentence."""
+    differing = [each for each in load if each.verdict == "differs"]
+    told = [each for each in load if each.verdict != "not told"]
+    if differing:
+        said = "; ".join(f"{each.title} {from_to(each)}" for each in differing)
+        return False, f"another load: {said}"
+    if not any(each.id == "requests_arrived" for each in told):
+        return None, "whether it is the same load cannot be told"
+    return True, "the same load, as far as it can be told from noise"
+
+
+def _together(count: int) -> float:
+    """Give the confidence of each of so many intervals that hold together at 95 %."""
+    return 1 - (1 - CONFIDENCE) / max(1, count)
+
+
+def _figures(before: Side, after: Side, *, same: bool, matched: Matched | str) -> tuple[Figure, ...]:
+    confidence = _together(sum(1 for each in RESULTS if each.better) + len(QUANTILES) + 1)
+    found: list[Figure] = []
+    if isinstance(matched, Matched):
+        found.append(_at_same_load(matched, confidence))
+    saturated = queue_stood(before) and queue_stood(after)
+    has_itl = any(ITL.id in each.histograms for each in before.spells) or ITL.id in before.quantities
+    for metric in RESULTS:
+        if metric is TPOT and has_itl:
+            continue
+        one = figure(metric, before, after, confidence)
+        if one is not None and (one.before or one.after):
+            found.append(_if_comparable(one, metric, same=same, saturated=saturated))
+    for quantity, title, q in QUANTILES:
+        bounded = quantile_figure(quantity, title, q, (before, after), confidence)
+        if bounded is not None:
+            found.append(bounded if same else _follows_load(bounded))
+    accuracy = _quality(before, after, confidence)
+    return (*found, *([accuracy] if accuracy is not None else []))
+
+
+def _if_comparable(found: Figure, metric: Metric, *, same: bool, saturated: bool) -> Figure:
+    """Leave the judgement only where the number speaks of the server and not of what was asked of it."""
+    if found.verdict not in {"better", "worse"} or not metric.follows_load:
+        return found
+    if metric.id == "output_tokens_total" and not saturated:
+        return replace(found, verdict="differs", why="no queue stood: it is what was asked for, not what it can")
+    return found if same else _follows_load(found)
+
+
+def _follows_load(found: Figure) -> Figure:
+    judged_so = found.verdict in {"better", "worse"}
+    return replace(found, verdict="differs", why="the load differs, and it follows the load") if judged_so else found
+
+
+def _at_same_load(matched: Matched, confidence: float) -> Figure:
+    span = relative(matched.before, matched.after, confidence)
+    at = f"at {units.digits(matched.batch)} decoding, {units.digits(matched.prompt_rate)} prompt tokens/s worked on"
+    if matched.by_model:
+        at += "; before by its step-time model, for the loads have little in common"
+    bare = Figure(
+        "itl_at_same_load",
+        "ITL at the same batch",
+        "s",
+        matched.before.value,
+        matched.after.value,
+        before_count=float(matched.windows[0]),
+        after_count=float(matched.windows[1]),
+        why=f"{at}; n is windows of 3 s",
+    )
+    return bare if span is None else judged(bare, span, -1, is_relative=True)
+
+
+def queue_stood(side: Side) -> bool:
+    """Tell whether requests waited nearly all the time: then what a server finishes is what it can."""
+    waited = [each.gauges.get("requests_waiting", 0.0) * each.seconds for each in side.spells]
+    return bool(waited) and sum(waited) >= STANDING * side.seconds
+
+
+def _quality(before: Side, after: Side, confidence: float) -> Figure | None:
+    """Compare the share of right answers to questions whose answers are known."""
+    one, other = before.quality.get("accuracy"), after.quality.get("accuracy")
+    if one is None or other is None or not one.count or not other.count:
+        return None
+    shares = (one.value or 0.0, other.value or 0.0)
+    bare = Figure("accuracy", "right answers", "ratio", *shares, before_count=one.count, after_count=other.count)
+    span = share_change((shares[0] * one.count, one.count), (shares[1] * other.count, other.count), confidence)
+    return bare if span is None else judged(bare, span, 1, is_relative=False)
+
+
+def _outcome(found: tuple[Figure, ...]) -> tuple[Outcome, str]:
+    """Say in one sentence what came of it."""
+    worse = [each for each in found if each.verdict == "worse"]
+    better = [each for each in found if each.verdict == "better"]
+    if worse:
+        return "worse", f"worse: {', '.join(map(said, worse))}"
+    known = {
+        each.id: each for each in found if each.verdict in {"better", "slight", "noise"} and each.change is not None
+    }
+    speed = next((known[name] for name in _SPEED if name in known), None)
+    if speed is None:
+        reason = next((each.why for name in _SPEED for each in found if each.id == name and each.why), "")
+        return "not told", f"cannot be told: {reason or 'neither ITL nor TTFT could be compared'}"
+    if speed.hi is None or speed.hi > CLEAR:
+        return "not told", f"cannot be told: {said(speed)}, which takes longer recordings to tell from noise"
+    if better:
+        return "better", f"better: {', '.join(map(said, better))}"
+    return "no worse", f"no worse: {said(speed)}"
