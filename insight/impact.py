@@ -24,6 +24,8 @@ HIGH_COST = 0.2
 """A share of the cost from which waste is of medium impact."""
 SILENT = frozenset({"cache_inconsistency", "ecc_uncorrected", "quality_regression"})
 """Wrong answers that no latency shows: high at least, whatever the share."""
+UNAVAILABLE = frozenset({"server_unreachable", "stuck_server"})
+"""A server that serves nobody."""
 
 
 class Impact(Struct, frozen=True):
@@ -44,9 +46,17 @@ class Impact(Struct, frozen=True):
 
 
 def impact(
-    affected: float, past: Sequence[float], objective: float, *, unavailable: bool = False, silent: bool = False
+    affected: float,
+    past: Sequence[float],
+    objective: float,
+    words: str = "",
+    *,
+    unavailable: bool = False,
+    silent: bool = False,
 ) -> Impact:
     """Judge an episode by the share of requests hit, what past episodes lasted (s), and the objective (0.99).
+
+    `words` say what it means for who waits for an answer.
 
     burn = f / (1 - o); budget = f * d / ((1 - o) * 30 d) with d the median of the past, or half an hour without one.
     """
@@ -56,7 +66,7 @@ def impact(
     reached = burn * (1 + 1e-9)
     high = unavailable or silent or reached >= HIGH_BURN
     name = "high" if high else "medium" if reached >= MEDIUM_BURN else "low"
-    why = "wrong answers that no latency shows; " if silent else "no service; " if unavailable else ""
+    why = f"{words}; " if words else ""
     lasts = f"{units.duration(seconds)} ({_known(past)})"
     text = (
         f"{name}: {why}{_percent(affected)} of requests for {lasts}, "
@@ -70,16 +80,9 @@ def of_lost_replica(replicas: int) -> float:
     return 1 / max(1, replicas)
 
 
-def of_quality(lo: float, value: float, hi: float) -> tuple[str, str]:
-    """Judge a change of accuracy (after less before, with its interval): (bin, text)."""
-    text = f"accuracy {value * 100:+.1f} points ({lo * 100:+.1f} to {hi * 100:+.1f})"
-    return ("medium", f"medium: {text}") if hi < 0 else ("low", f"low: {text}, which may be chance")
-
-
-def of_cost(wasted: float) -> tuple[str, str]:
-    """Judge a share of the cost that is wasted: (bin, text)."""
-    name = "medium" if wasted > HIGH_COST else "low"
-    return name, f"{name}: {_percent(wasted)} of the cost, no service"
+def of_cost(wasted: float) -> str:
+    """Judge a share of the cost that is wasted."""
+    return f"{'medium' if wasted > HIGH_COST else 'low'}: {_percent(wasted)} of the cost, no service"
 
 
 def _known(past: Sequence[float]) -> str:

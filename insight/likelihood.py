@@ -18,13 +18,13 @@ from metrics import units
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from metrics.snapshot import Effect
-
 LONGEST_HORIZON = 86_400.0
 ONE_EPISODE = 600.0
 """Seconds; episodes that are closer are one: what flaps is not many faults."""
 BINS = ((0.6, "high"), (0.2, "medium"), (0.0, "low"))
 """From which chance on it is called what."""
+GPU_FAULTS = frozenset({"ecc_uncorrected", "gpu_lost", "row_remap", "xid"})
+"""Which of the rules speak of the faults that `gpu_prior` counts."""
 GPU_DAYS_PER_FAULT = 3300.0
 """Meta's Llama 3 405B training: 268 faults of GPUs and their memory on 16 384 GPUs in 54 days (its paper, table 5)."""
 SECONDS_PER_DAY = 86_400.0
@@ -50,10 +50,10 @@ class Likelihood(Struct, frozen=True):
     count: float
     """Episodes, or independent looks at a level."""
 
-
-def again(episodes: int, observed: float) -> str:
-    """Say how likely at least one more episode is within as long as was observed, a day at most."""
-    return event(episodes, observed).text
+    @property
+    def named(self) -> str:
+        """The bin before the text, where there is a chance to be named."""
+        return self.text if self.chance is None or self.bin == "certain" else f"{self.bin}: {self.text}"
 
 
 def active(observed: float) -> Likelihood:
@@ -89,23 +89,27 @@ def event(count: int, observed: float) -> Likelihood:
     return Likelihood(called(chance), text, chance, None, None, horizon, observed, count)
 
 
-def level(above: Sequence[bool], step: float, reach: Effect | None = None) -> Likelihood:
-    """Tell the share of time for which a level was beyond its threshold, looked at each `step` seconds.
+def level(spans: Iterable[tuple[float, float | None]], observed: float, now: float) -> Likelihood:
+    """Tell the share of the horizon that a level will be beyond its threshold, by how long it was in `observed` s.
 
-    The interval is Wilson's on as many looks as are independent: T / (1 + 2 * sum of autocorrelations) steps. `reach`
-    is the time to the threshold (`trend.time_to`): where that lies within the horizon, it is high whatever came before.
+    `spans` are (begin, end or None while it goes on) in seconds. Two states that take turns at random, on for a and off
+    for b on average, forget what they were within ab / (a + b); so k turns in a time of which a share p was spent on
+    are worth k / (2p(1 - p)) independent looks, on which Wilson's interval rests.
     """
-    observed = len(above) * step
     horizon = _horizon(observed)
-    if not above:
-        return Likelihood("unknown", "not observed", None, None, None, 0.0, 0.0, 0)
-    share, looks = sum(above) / len(above), _independent(above, step)
+    known = [(max(begin, now - observed), now if end is None else end) for begin, end in spans]
+    held = [(begin, end) for begin, end in known if end > begin]
+    if observed <= 0 or not held:
+        return event(0, observed)
+    share = min(1.0, math.fsum(end - begin for begin, end in held) / observed)
+    looks = max(1, round(len(held) / (2 * share * (1 - share)) if share < 1 else observed / ONE_EPISODE))
     lo, hi = _wilson(share, looks)
-    over = f"{_percent(share)} of {units.duration(observed)} ({_span(lo, hi)}, {looks} independent looks)"
-    if reach is not None and reach.mid is not None and reach.mid < horizon:
-        text = f"reached in {units.duration(reach.mid)} if the trend holds; beyond it for {over}"
-        return Likelihood("high", text, share, lo, hi, horizon, observed, looks)
-    return Likelihood(called(share), f"beyond its threshold for {over}", share, lo, hi, horizon, observed, looks)
+    seen = "once" if len(held) == 1 else f"{len(held)} times"
+    text = (
+        f"{_percent(share)} of the next {units.duration(horizon)} "
+        f"({_span(lo, hi)}; {seen} in {units.duration(observed)})"
+    )
+    return Likelihood(called(share), text, share, lo, hi, horizon, observed, looks)
 
 
 def latent(rates: Sequence[float], step: float, capacity: float | None, growth: float = 1.0) -> Likelihood:

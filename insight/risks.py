@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from insight import likelihood
 from insight.causes import as_bad_as_their_effects
+from insight.impact import SILENT, UNAVAILABLE, impact, of_lost_replica
 from insight.lifecycle import Life, Phase
 from insight.rules import RULES
 from insight.rules.placement import server_on
+from insight.rules.rule import AVAILABILITY
 from insight.standing import RISK_IDS
 from metrics import units
 from metrics.sample import Source
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 """Id of the rule, id of the source."""
+
+Lives = list[tuple[str, Life]]
+"""Of one rule, by source."""
 
 _STATES = {Phase.PENDING: RiskState.PENDING, Phase.FIRING: RiskState.FIRING, Phase.RESOLVING: RiskState.RESOLVING}
 _STATE_RANK = {
@@ -79,8 +84,8 @@ def _found(rule: Rule, source: str, life: Life, view: View, timing: Timing) -> R
         title=rule.title,
         state=state,
         severity=life.severity,
-        likelihood=_likelihood(state, life, view, source),
-        impact=rule.impact,
+        likelihood=_likelihood(state) or _again(rule, [(source, life)], view),
+        impact=_impact(rule, [(source, life)], view),
         description=said.description or said.summary,
         mitigation=rule.mitigation,
         since=None if life.since is None else units.rfc3339(view.wall_at(life.since)),
@@ -103,14 +108,52 @@ def _summary(state: RiskState, life: Life, now: float) -> str:
     return said.summary + flapping
 
 
-def _likelihood(state: RiskState, life: Life, view: View, source: str) -> str:
-    if state is RiskState.FIRING:
-        return "certain (active)"
+def _likelihood(state: RiskState) -> str:
+    """Say it of what is under way, or not known; '' of what has ended."""
     if state is RiskState.PENDING:
         return "possible (pending)"
-    if state is RiskState.UNKNOWN:
-        return "unknown"
-    return likelihood.again(len(life.episodes), view.mono - view.of(source).history.first_mono)
+    return {RiskState.FIRING: "certain (active)", RiskState.UNKNOWN: "unknown"}.get(state, "")
+
+
+def _again(rule: Rule, lives: Lives, view: View) -> str:
+    """Say how likely it is to come again: events by their number, levels by the time that they lasted."""
+    observed = min((view.mono - view.of(source).history.first_mono for source, _ in lives), default=0.0)
+    spans = [_spans(life) for _, life in lives]
+    if not rule.event and any(spans):
+        # Of several sources, the one that was so the longest.
+        return max(
+            (likelihood.level(each, observed, view.mono) for each in spans), key=lambda each: each.chance or 0.0
+        ).named
+    told = likelihood.event(sum(map(likelihood.episodes, spans)), observed).named
+    if rule.id in likelihood.GPU_FAULTS and not any(spans):
+        told += f"; {likelihood.gpu_prior(len(lives), likelihood.LONGEST_HORIZON).text}"
+    return told
+
+
+def _spans(life: Life) -> list[tuple[float, float | None]]:
+    return [(each.begin, each.end) for each in life.episodes]
+
+
+def _impact(rule: Rule, lives: Lives, view: View) -> str:
+    """Say what an episode costs, from what was measured of it; in the rule's own words where nothing was."""
+    said = [held for _, life in lives if (held := life.held) is not None]
+    written = next((each.impact for each in said if each.impact), "")
+    affected = max((each.affected for each in said if each.affected is not None), default=None)
+    unavailable = rule.id in UNAVAILABLE and bool(lives)
+    if unavailable:
+        affected = max(of_lost_replica(_replicas(view, source)) for source, _ in lives)
+    if written or affected is None:
+        return written or rule.impact
+    past = [each.end - each.begin for _, life in lives for each in life.episodes if each.end is not None]
+    objective = next((each.objective for each in said if each.affected is not None), AVAILABILITY)
+    words = rule.impact.partition(": ")[2]
+    return impact(affected, past, objective, words, unavailable=unavailable, silent=rule.id in SILENT).text
+
+
+def _replicas(view: View, source: str) -> int:
+    """Count the servers that serve what this one serves."""
+    model = view.of(source).facts.get("model")
+    return sum(each.facts.get("model") == model for each in view.all(Source.SERVER))
 
 
 def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list[Risk]:
@@ -127,15 +170,15 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
     else:
         why = ""
     observed = min((view.mono - view.of(each).history.first_mono for each, _ in told), default=0.0)
-    times = sum(len(each.episodes) for _, each in mine)
+    times = sum(likelihood.episodes(_spans(each)) if rule.event else len(each.episodes) for _, each in mine)
     return [
         Risk(
             id=rule.id,
             title=rule.title,
             state=RiskState.UNKNOWN if why else RiskState.NOT_OBSERVED,
             severity=Severity.INFO,
-            likelihood="unknown" if why else likelihood.again(times, observed),
-            impact=rule.impact,
+            likelihood="unknown" if why else _again(rule, told, view),
+            impact=_impact(rule, mine, view),
             description=f"Cannot be told: {why}.{_fired(times)}" if why else _before(times, observed),
             mitigation=rule.mitigation,
             since=None,

@@ -136,4 +136,5 @@ PREEMPTION = Rule(
     source="over 2 a minute a warning: SGLang's tuning guide; over 1/s critical: llm-d's alerting rules",
     impact="medium: what is thrown out is worked on twice, and its user waits meanwhile",
     mitigation="Fewer requests at once, or more room in the KV cache (fp8, more memory, shorter sequences).",
+    event=True,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from insight.impact import of_cost
 from insight.rules.placement import gpus_of, span
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
@@ -149,6 +150,7 @@ def resource_overprovisioning(source: SourceView, settings: Settings, firing: bo
         severity=Severity.INFO,
         description=f"{said[0].upper()}{said[1:]}.",
         evidence=tuple(found),
+        impact=of_cost(spare / len(shares)) if low else "",
     )
 
 

@@ -168,6 +168,7 @@ HW_SLOWDOWN = Rule(
         "A power brake comes from the power supply: look at its inputs, its redundancy and the rack's budget. "
         "Without one: drain, keep the output of nvidia-bug-report.sh, and have the board looked at."
     ),
+    event=True,
 )
 POWER_CAP = Rule(
     id="power_cap",

@@ -152,6 +152,7 @@ LOST = Rule(
     impact="high: what ran on this GPU is gone",
     mitigation="Drain the host, keep the output of nvidia-bug-report.sh, then reset the GPU or reboot the host.",
     needs_answer=False,
+    event=True,
 )
 DRIVER = Rule(
     id="driver_unresponsive",
@@ -164,6 +165,7 @@ DRIVER = Rule(
     impact="high: GPUs cannot be watched, and what uses them may hang as well",
     mitigation="Look into dmesg for Xid and NVRM; if nvidia-smi hangs too, drain and reboot the host.",
     needs_answer=False,
+    event=True,
 )
 ECC = Rule(
     id="ecc_uncorrected",
@@ -179,6 +181,7 @@ ECC = Rule(
         "in the on-chip memory, have the board replaced."
     ),
     needs_answer=False,
+    event=True,
 )
 ROW_REMAP = Rule(
     id="row_remap",
@@ -190,6 +193,7 @@ ROW_REMAP = Rule(
     source="NVML fields 143 to 145; DCGM: a failure is a fault, 512 rows are a warning",
     impact="high: once there are no spare rows left, memory errors hit what runs",
     mitigation="Pending: reset the GPU in the next maintenance window. Failed: have the board replaced.",
+    event=True,
 )
 XID = Rule(
     id="xid",
@@ -202,4 +206,5 @@ XID = Rule(
     impact="high: depending on the error an application, the GPU or the host has to begin anew",
     mitigation="Do what the catalogue says for this XID; keep the output of nvidia-bug-report.sh before a reset.",
     needs_answer=False,
+    event=True,
 )

@@ -107,6 +107,8 @@ def _judge(source: SourceView, objective: Objective, met: Met, observed: Histogr
                 hi=found.hi if found else None,
             ),
         ),
+        affected=1 - met.hi,
+        objective=objective.q,
     )
 
 

@@ -145,6 +145,7 @@ PCIE = Rule(
     source="over 8 replays a minute: DCGM; narrower or slower than the link could be, under load: our default",
     impact="low: felt where KV cache, weights or tensor parallelism go over PCIe",
     mitigation="Reseat the board or its riser, look for firmware updates; place what talks much on GPUs with NVLink.",
+    event=True,
 )
 NVLINK = Rule(
     id="nvlink_degraded",
@@ -157,4 +158,5 @@ NVLINK = Rule(
     impact="high: tensor parallelism sends every layer over these links",
     mitigation="Drain the host, keep the output of nvidia-bug-report.sh, reset the GPUs; if it stays, send it in.",
     every=5.0,
+    event=True,
 )

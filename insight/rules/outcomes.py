@@ -188,6 +188,7 @@ def condition(found: Share, quantity: str, limit: float, said: str, severity: Se
         severity=severity,
         description=said,
         evidence=(evidence,),
+        affected=found.hits / found.n,
     )
 
 

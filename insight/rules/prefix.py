@@ -196,4 +196,5 @@ COLD = Rule(
     source="TTFT over twice that of before, within 10 min of a restart: our default",
     impact="low: users wait longer until caches are warm",
     mitigation="Replay the most frequent prefixes before it is given traffic, and let its share of it rise slowly.",
+    event=True,
 )

@@ -95,6 +95,7 @@ def _regression(found: Change, event: Event | None) -> Condition:
                 hi=interval.hi,
             ),
         ),
+        affected=found.worse / found.pairs,
     )
 
 
@@ -166,6 +167,7 @@ def cache_inconsistency(source: SourceView, settings: Settings, firing: bool) ->
                 hi=warm.hi if warm else None,
             ),
         ),
+        affected=max(0.0, warm.value - (cold.value if cold else 0.0)) if warm else None,
     )
 
 
@@ -184,6 +186,7 @@ REGRESSION = Rule(
     ),
     absent="not measured: needs --quality before and after a change",
     every=10.0,
+    event=True,
 )
 INCONSISTENCY = Rule(
     id="cache_inconsistency",
@@ -200,4 +203,5 @@ INCONSISTENCY = Rule(
     ),
     absent="not measured: --quality compares answers from a cold and a warm cache",
     every=10.0,
+    event=True,
 )

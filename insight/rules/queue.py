@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight.rules.latency import met_share, objective_for
-from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
+from insight.rules.rule import AVAILABILITY, HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
@@ -88,7 +88,8 @@ def overloading(source: SourceView, settings: Settings, firing: bool) -> Conditi
     slow = objective is not None and queue.delay is not None and queue.delay > DELAY_SHARE * objective.limit * slack
     if not long and not slow:
         return Condition(holds=False, summary=f"{units.count(queue.waiting)} waiting")
-    missed = _ttft_missed(source, objective)
+    met = _ttft(source, objective)
+    missed = met.said if met is not None else None
     late = objective is not None and queue.delay is not None and queue.delay > objective.limit
     critical = missed is not None or late or (queue.ratio or 0.0) >= CRITICAL_RATIO
     return Condition(
@@ -97,18 +98,29 @@ def overloading(source: SourceView, settings: Settings, firing: bool) -> Conditi
         severity=Severity.CRITICAL if critical else Severity.WARNING,
         description=_describe(queue, objective),
         evidence=_evidence(queue, objective),
+        affected=met.share if met else None,
+        objective=objective.q if objective else AVAILABILITY,
     )
 
 
-def _ttft_missed(source: SourceView, objective: Objective | None) -> str | None:
+class Missed(Struct, frozen=True):
+    """What the queue did to TTFT."""
+
+    share: float
+    """Of the requests; at least so many."""
+    said: str
+
+
+def _ttft(source: SourceView, objective: Objective | None) -> Missed | None:
     """Say what TTFT is where its objective is certainly missed."""
     if objective is None:
         return None
     observed = source.histogram("ttft_seconds", TTFT_SECONDS)
-    if observed is None or not met_share(observed, objective).missed:
+    met = met_share(observed, objective) if observed is not None else None
+    if observed is None or met is None or not met.missed:
         return None
-    found = quantile(observed, objective.q)
-    return f"TTFT p{objective.q * 100:g} {units.bounds(found, 's')} of {units.value(objective.limit, 's')}"
+    found, limit = quantile(observed, objective.q), units.value(objective.limit, "s")
+    return Missed(1 - met.hi, f"TTFT p{objective.q * 100:g} {units.bounds(found, 's')} of {limit}")
 
 
 def _summary(source: SourceView, queue: Queue, missed: str | None) -> str:

@@ -11,6 +11,9 @@ from metrics.sample import Source
 from metrics.snapshot import Evidence, Severity
 from metrics.view import SourceView
 
+AVAILABILITY = 0.99
+"""Share of the requests that should be well where no objective says how many. Our default."""
+
 
 class Condition(Struct, frozen=True, eq=False):
     """What a rule says of one source at one moment."""
@@ -24,6 +27,12 @@ class Condition(Struct, frozen=True, eq=False):
     evidence: tuple[Evidence, ...] = ()
     since: float | None = None
     """Monotonic time since when the data shows it to hold; None: since now."""
+    affected: float | None = None
+    """Share of the requests that it hits, where that was measured."""
+    objective: float = AVAILABILITY
+    """Share of the requests that should be well."""
+    impact: str = ""
+    """What it costs, as the rule's `impact`, where that was measured in something other than requests."""
 
 
 class Timing(Struct, frozen=True):
@@ -60,6 +69,8 @@ class Rule(Struct, frozen=True, eq=False, kw_only=True):
     mitigation: str
     needs_answer: bool = True
     """Nothing can be told while the source does not answer or the engine stands still."""
+    event: bool = False
+    """Its episodes are counted, as those of an XID or a restart; others are levels, and timed."""
     absent: str = ""
     """Why it cannot be told where there is no such source at all."""
     every: float = 0.0

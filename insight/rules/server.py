@@ -198,6 +198,7 @@ UNREACHABLE = Rule(
     impact="high: every request to this server fails while it lasts",
     mitigation="See whether the process lives and what its log says last; restart it; run two or more replicas.",
     needs_answer=False,
+    event=True,
 )
 UNAUTHORISED = Rule(
     id="server_unauthorised",
@@ -210,6 +211,7 @@ UNAUTHORISED = Rule(
     impact="medium: nothing about this server can be watched",
     mitigation="Give the key that the server was started with: --token-env NAME.",
     needs_answer=False,
+    event=True,
 )
 STARTING = Rule(
     id="server_starting",
@@ -222,6 +224,7 @@ STARTING = Rule(
     impact="low: requests are refused until it is ready",
     mitigation="Wait; if it takes far longer than the last start, read its log.",
     needs_answer=False,
+    event=True,
 )
 STUCK = Rule(
     id="stuck_server",
@@ -233,6 +236,7 @@ STUCK = Rule(
     source="no progress for max(10 s, 5 x p99 ITL, 2 x longest prefill of an hour); vLLM issues 2731, 39863, 40926",
     impact="high: every running and waiting request hangs, though the server answers health checks",
     mitigation="Take a stack dump (py-spy dump), then restart it; let the liveness check follow tokens, not /health.",
+    event=True,
 )
 RESTARTED = Rule(
     id="server_restart",
@@ -244,4 +248,5 @@ RESTARTED = Rule(
     source="a process start time or a counter that went back",
     impact="low: requests under way were lost, caches are cold",
     mitigation="If nobody restarted it, read the end of its log for why it ended.",
+    event=True,
 )

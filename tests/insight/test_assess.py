@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from insight.likelihood import again
 from insight.settings import Settings
 from insight.standing import RISK_IDS
 from metrics.histogram import Histogram
@@ -113,14 +112,6 @@ def test_a_risk_that_was_watched_in_vain_says_for_how_long(drive: Callable[..., 
     risk = driven.risk("model_overloading")
     assert risk.state.value == "not_observed"
     assert risk.likelihood == "not observed in 5 min (at most 3 in as long)"
-
-
-def test_the_likelihood_of_what_came_before_states_horizon_and_count() -> None:
-    """One episode in an hour is 65 % for the next hour; two are 82 %; none is no probability at all."""
-    assert again(1, 3600) == "65 % within 1 h (once in 1 h)"
-    assert again(2, 3600) == "82 % within 1 h (2 times in 1 h)"
-    assert "%" not in again(0, 3600)
-    assert again(1, 10 * 86_400).startswith("13 % within 1 d")
 
 
 def test_risks_are_listed_worst_first(drive: Callable[..., Drive]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from insight.impact import impact, of_cost, of_lost_replica, of_quality
+from insight.impact import impact, of_cost, of_lost_replica
 
 
 def test_impact_by_hand() -> None:
@@ -12,6 +12,7 @@ def test_impact_by_hand() -> None:
     assert found.burn == pytest.approx(20)
     assert found.budget == pytest.approx(0.2 * 1800 / (0.01 * 30 * 86_400))
     assert found.text == "high: 20 % of requests for 30 min (median of 3), 1.4 % of the budget of 30 d at 0.99"
+    assert impact(0.2, [60.0], 0.99, "users wait").text.startswith("high: users wait; 20 % of requests for 1 min")
 
 
 @pytest.mark.parametrize(("affected", "name"), [(0.15, "high"), (0.05, "medium"), (0.01, "medium"), (0.005, "low")])
@@ -34,10 +35,8 @@ def test_a_duration_that_nobody_saw_is_called_an_assumption() -> None:
 
 
 def test_other_kinds_of_loss() -> None:
-    """One of four replicas is a quarter; a drop in accuracy counts where it is no chance; waste from 20 %."""
+    """One of four replicas is a quarter; waste counts from 20 %."""
     assert of_lost_replica(4) == 0.25
     assert of_lost_replica(1) == 1.0
-    assert of_quality(-0.08, -0.05, -0.02)[0] == "medium"
-    assert of_quality(-0.08, -0.02, 0.02)[0] == "low"
-    assert of_cost(0.3)[0] == "medium"
-    assert of_cost(0.1) == ("low", "low: 10 % of the cost, no service")
+    assert of_cost(0.3).startswith("medium: 30 %")
+    assert of_cost(0.1) == "low: 10 % of the cost, no service"

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight import likelihood
-from insight.estimators.trend import time_to, trend
 
 DAY = 86_400.0
 
@@ -19,7 +18,7 @@ def test_events_by_jeffreys() -> None:
     assert [round(each.chance or 0, 2) for each in found] == [0.65, 0.82, 0.91]
     assert [each.bin for each in found] == ["high"] * 3
     assert found[1].text == "82 % within 1 h (2 times in 1 h)"
-    assert likelihood.again(2, 3600) == found[1].text
+    assert found[1].named == "high: 82 % within 1 h (2 times in 1 h)"
 
 
 def test_an_event_never_seen_is_no_chance_but_a_bound() -> None:
@@ -65,43 +64,43 @@ def test_what_flaps_is_one_episode() -> None:
 
 
 def test_levels_by_their_share_of_time() -> None:
-    """A quarter of an hour above, in runs: medium, with an interval by looks, which are far fewer than polls."""
-    above = ([True] * 60 + [False] * 180) * 15
-    found = likelihood.level(above, 1.0)
-    assert found.bin == "medium"
+    """A quarter of an hour above, in 15 runs: medium, with an interval by 40 looks, which are far fewer than polls."""
+    found = likelihood.level([(240.0 * k, 240.0 * k + 60.0) for k in range(15)], 3600.0, 3600.0)
+    assert (found.bin, found.count, found.horizon) == ("medium", 40, 3600.0)
     assert found.chance == pytest.approx(0.25)
-    assert found.lo is not None
-    assert found.hi is not None
-    assert found.lo < 0.25 < found.hi
-    assert found.count < len(above) / 20
-    assert found.text.startswith("beyond its threshold for 25 % of 1 h (")
+    assert found.text == "25 % of the next 1 h (14-40 %; 15 times in 1 h)"
+    assert found.named == f"medium: {found.text}"
 
 
-def test_the_looks_of_noise_are_all_independent() -> None:
-    """Coin flips count each, runs of ten about a tenth."""
-    draw = random.Random(3)
-    flips = [draw.random() < 0.4 for _ in range(300)]
-    runs = [flip for flip in flips[:30] for _ in range(10)]
-    assert likelihood.level(flips, 1.0).count > 150
-    assert likelihood.level(runs, 1.0).count < 60
+def test_one_long_time_above_says_less_than_many_short_ones() -> None:
+    """The same half of the time: two looks where it was once, two hundred where it took turns a hundred times."""
+    once = likelihood.level([(0.0, 1800.0)], 3600.0, 3600.0)
+    often = likelihood.level([(36.0 * k, 36.0 * k + 18.0) for k in range(100)], 3600.0, 3600.0)
+    assert (once.count, often.count) == (2, 200)
+    assert (once.hi or 0) - (once.lo or 0) > 3 * ((often.hi or 0) - (often.lo or 0))
 
 
-def test_a_level_that_never_moved_was_hardly_looked_at() -> None:
-    """Half an hour without a change is three looks of 10 min: at most 56 %, not 0.2 %."""
-    found = likelihood.level([False] * 1800, 1.0)
-    assert (found.bin, found.count) == ("low", 3)
-    assert found.hi == pytest.approx(0.56, abs=0.01)
-    assert likelihood.level([], 1.0).bin == "unknown"
+def test_a_level_that_goes_on_counts_until_now() -> None:
+    """From a quarter on until now is three quarters; what never was is not observed; all the time is certain to be."""
+    assert likelihood.level([(900.0, None)], 3600.0, 3600.0).chance == pytest.approx(0.75)
+    assert likelihood.level([], 3600.0, 3600.0).text == "not observed in 1 h (at most 3 in as long)"
+    always = likelihood.level([(0.0, None)], 3600.0, 3600.0)
+    assert (always.chance, always.count) == (1.0, 6)
 
 
-def test_a_trend_that_arrives_is_high() -> None:
-    """A cache that fills within the horizon is likely to be full, though it never was; one that fills later is not."""
-    times = [float(second) for second in range(600)]
-    line = trend(times, [0.3 + 0.0005 * time for time in times])
-    soon = likelihood.level([False] * 600, 1.0, time_to(line, 0.8, "kv_cache_usage"))
-    later = likelihood.level([False] * 600, 1.0, time_to(line, 1.0, "kv_cache_usage"))
-    assert (soon.bin, later.bin) == ("high", "low")
-    assert soon.text.startswith("reached in 6 min")
+def test_the_interval_of_a_level_holds_its_share() -> None:
+    """Of switches that turn at random, 90 % and more of the intervals hold the share that they have for ever."""
+    draw, held, tried = random.Random(5), 0, 400
+    for _ in range(tried):
+        spans, time = [], 0.0
+        while time < 7200:
+            off = time + draw.expovariate(1 / 300)
+            time = off + draw.expovariate(1 / 100)
+            spans.append((off, time))
+        seen = [(begin, min(end, 7200.0)) for begin, end in spans if begin < 7200]
+        found = likelihood.level(seen, 7200.0, 7200.0)
+        held += (found.lo or 0.0) <= 0.25 <= (1.0 if found.hi is None else found.hi)
+    assert held / tried >= 0.9
 
 
 def test_what_lies_dormant_comes_with_the_load() -> None:

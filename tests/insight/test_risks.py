@@ -9,9 +9,9 @@ from insight.rules import RULES
 from insight.settings import Settings
 from insight.standing import RISK_IDS
 from metrics.histogram import Histogram
-from metrics.sample import Process, Sample, Source
+from metrics.sample import Process, Sample, Source, State
 from metrics.series import series
-from metrics.snapshot import Severity
+from metrics.snapshot import Objective, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,11 @@ IDS = [rule.id for rule in RULES]
 
 def queued(mono: float) -> Sample:
     gauges = {"requests_waiting": 60.0, "requests_running": 8.0}
+    return Sample("http://a", Source.SERVER, WALL + mono, mono, gauges=gauges)
+
+
+def quiet(mono: float) -> Sample:
+    gauges = {"requests_waiting": 0.0, "requests_running": 8.0}
     return Sample("http://a", Source.SERVER, WALL + mono, mono, gauges=gauges)
 
 
@@ -129,3 +134,69 @@ def test_rules_that_are_asked_seldom_keep_what_they_said(drive: Callable[[], Dri
     assert driven.risk("resource_overprovisioning").summary == first
     driven.poll(30.0)
     assert driven.risk("resource_overprovisioning").summary == "no metrics for 25 s"
+
+
+def restarting(driven: Drive, seconds: int, *restarts: int) -> None:
+    """Poll a server that counts no faster than a second, and begins anew at some of them."""
+    for mono in range(seconds):
+        counted = float(mono - max((each for each in restarts if each <= mono), default=-100))
+        counters = {"output_tokens_total": counted}
+        driven.poll(float(mono), Sample("http://a", Source.SERVER, WALL + mono, float(mono), counters=counters))
+
+
+def test_what_came_before_is_likely_to_come_again(drive: Callable[[], Drive]) -> None:
+    """A queue for two minutes of ten: a share of the time to come, with its interval, horizon and count."""
+    driven = drive()
+    for mono in range(601):
+        driven.poll(float(mono), queued(float(mono)) if 100 <= mono < 220 else quiet(float(mono)))
+    risk = driven.risk("model_overloading")
+    assert risk.state.value == "not_observed"
+    assert risk.likelihood == "medium: 20 % of the next 10 min (6.1-79 %; once in 10 min)"
+
+
+def test_events_that_flap_are_counted_once(drive: Callable[[], Drive]) -> None:
+    """A restart soon after another is of the same trouble; a third, a quarter of an hour later, is a second one."""
+    driven = drive()
+    restarting(driven, 3601, 600, 1000, 2000)
+    risk = driven.risk("server_restart")
+    assert len(risk.episodes) == 3
+    assert "2 times in 1 h" in risk.likelihood
+    assert risk.likelihood.startswith("high: 82 % within 1 h")
+
+
+def test_an_impact_that_was_measured_comes_with_its_numbers(drive: Callable[[Settings], Drive]) -> None:
+    """All requests over the objective of 99 %: burn 100, high, for as long as nobody knows better."""
+    driven = drive(Settings(objectives=(Objective("ttft_seconds", 0.99, 1.0, default=False),)))
+    for mono in range(60):
+        late = {"ttft_seconds": Histogram((1.0, 2.0), (0.0, 5.0 * mono, 0.0), 7.5 * mono)}
+        driven.poll(float(mono), Sample("http://a", Source.SERVER, WALL + mono, float(mono), histograms=late))
+    risk = driven.risk("ttft_slo")
+    assert risk.impact == (
+        "high: users wait longer than agreed for the first token; 100 % of requests for 30 min "
+        "(assumed: no episode has ended yet), 6.9 % of the budget of 30 d at 0.99"
+    )
+
+
+def test_a_lost_replica_hits_its_share(drive: Callable[[], Drive]) -> None:
+    """One of two servers of a model takes half of the requests with it; its impact is high nevertheless."""
+    driven = drive()
+    for mono in range(30):
+        samples = [
+            Sample(name, Source.SERVER, WALL + mono, float(mono), facts={"model": "m"}, state=state)
+            for name, state in (("http://a", State.OK), ("http://b", State.OK if mono < 5 else State.DOWN))
+        ]
+        driven.poll(float(mono), *samples)
+    risk = driven.risk("server_unreachable")
+    assert risk.impact.startswith("high: ")
+    assert "; 50 % of requests for 30 min" in risk.impact
+
+
+def test_hardware_that_never_failed_here_fails_elsewhere(drive: Callable[[], Drive]) -> None:
+    """Not observed, with the bound, and what others saw with as many GPUs."""
+    driven = drive()
+    for mono in range(60):
+        gpus = (Sample(f"gpu:{n}", Source.GPU, WALL, float(mono), counters={"ecc_uncorrected": 0.0}) for n in range(8))
+        driven.poll(float(mono), *gpus)
+    likelihood = driven.risk("ecc_uncorrected").likelihood
+    assert likelihood.startswith("not observed in ")
+    assert "0.24 % within 1 d for 8 GPUs, elsewhere" in likelihood
