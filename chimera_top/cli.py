@@ -198,8 +198,25 @@ def _for(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("md", "json", "text"), help="what to write (md; text to a terminal)")
+    parser.add_argument(
+        "--format",
+        choices=("md", "html", "text", "json", "csv", "paste"),
+        help="what to write (as FILE is called, else md; text to a terminal); csv: the series, paste: 20 lines",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (stdout)")
+    parser.add_argument(
+        "--identifiers",
+        action="store_true",
+        help="keep hosts, addresses, users, paths and tokens, which are replaced by stand-ins otherwise",
+    )
+    group = parser.add_argument_group("narrative (sends the redacted report to a model)")
+    group.add_argument(
+        "--narrate",
+        metavar="URL",
+        help="let a model behind this OpenAI-compatible URL say it in prose, numbers checked",
+    )
+    group.add_argument("--narrate-model", metavar="NAME", help="model to ask (the first that the server names)")
+    group.add_argument("--narrate-token-env", metavar="NAME", help="environment variable that holds its token")
 
 
 def _output(parser: argparse.ArgumentParser) -> None:

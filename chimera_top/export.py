@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chimera_top.exit import FailureError
 from insight.report import render
+from insight.report.redact import redact
 
 if TYPE_CHECKING:
     from metrics.snapshot import Snapshot
@@ -31,17 +32,21 @@ def write(report: bytes, output: str | None) -> None:
 
 
 def export(snapshot: Snapshot) -> str:
-    """Write the Snapshot as Markdown and JSON where the user is; returns one line: where it is, or why it is not."""
+    """Write the Snapshot, redacted, as HTML, Markdown and JSON where the user is; returns one line.
+
+    It says where it is, or why it is not.
+    """
     trouble = ""
+    told = redact(snapshot)
     stem = "chimera-top-" + snapshot.generated_at.replace(":", "").replace("-", "")
     for directory in (Path.cwd(), Path(tempfile.gettempdir())):
         try:
-            for form in ("json", "md"):
-                _replace(directory / f"{stem}.{form}", render(snapshot, form))
+            for form in ("json", "html", "md"):
+                _replace(directory / f"{stem}.{form}", render(told, form))
         except OSError as error:
             trouble = f"cannot write to {directory}: {error.strerror}"
             continue
-        return f"report written to {directory / stem}.md and .json"
+        return f"redacted report written to {directory / stem}.md, .html and .json"
     return trouble
 
 

@@ -11,12 +11,15 @@ from chimera_top.config import prepare
 from chimera_top.exit import Exit, FailureError, UsageError
 from chimera_top.export import write
 from chimera_top.sources import named_recordings
-from insight.report import render
+from insight.report import FORMATS, PROSE, render
+from insight.report.redact import redact
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from chimera_top.config import Settings
+    from insight.report.narrative import Narrative
     from metrics.snapshot import Snapshot
 
 DEFAULT_FOR = "60s"
@@ -26,11 +29,41 @@ def run(flags: argparse.Namespace) -> int:
     """Write one report."""
     settings = prepare(flags)
     check_output(flags.output)
-    form = flags.format or ("text" if flags.output is None and sys.stdout.isatty() else "md")
-    write(render(seen(settings, flags.replay, flags.for_, DEFAULT_FOR), form), flags.output)
+    form = flags.format or _form(flags.output)
+    narrator = _narrator(flags, settings, form)
+    snapshot = seen(settings, flags.replay, flags.for_, DEFAULT_FOR)
+    if not flags.identifiers:
+        snapshot = redact(snapshot)
+    write(render(snapshot, form, narrator(snapshot) if narrator else None), flags.output)
     if flags.output not in (None, "-") and sys.stderr.isatty():
         sys.stderr.write(f"chimera-top: report written to {flags.output}\n")
     return Exit.OK
+
+
+def _form(output: str | None) -> str:
+    """Choose a format by the name of the file, else by who reads."""
+    ending = "" if output is None else Path(output).suffix.lower().removeprefix(".")
+    endings = {"htm": "html", "txt": "text", **{each: each for each in FORMATS}}
+    return endings.get(ending) or ("text" if output is None and sys.stdout.isatty() else "md")
+
+
+def _narrator(
+    flags: argparse.Namespace, settings: Settings, form: str
+) -> Callable[[Snapshot], Narrative | None] | None:
+    """Make what asks a model about a redacted Snapshot, before anybody has waited for what cannot be."""
+    if flags.narrate is None:
+        if flags.narrate_model or flags.narrate_token_env:
+            raise UsageError("--narrate-model and --narrate-token-env belong to --narrate URL")
+        return None
+    if flags.identifiers:
+        raise UsageError(
+            "--narrate sends the report to a model, --identifiers keeps what is not to be sent: choose one"
+        )
+    if form not in PROSE:
+        raise UsageError(f"--narrate adds prose, {form} has none: use --format {', '.join(PROSE)}")
+    from chimera_top.narrate import narrator  # noqa: PLC0415 only who asks a model needs what does
+
+    return narrator(flags.narrate, flags.narrate_model, flags.narrate_token_env, settings.ca_cert, os.environ)
 
 
 def seen(settings: Settings, replay: str | None, for_text: str | None, default_for: str) -> Snapshot:

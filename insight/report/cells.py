@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_BREAK = re.compile(r"(?<!\d)\s+|\s+(?!(?:[µm]?s|min|[hd]|%|[KMGT]iB|[kMG]|k?J|[BW]|MHz|°C)(?!\w))")
+_BREAK = re.compile(r"(?<!\d)\s+|\s+(?!(?:[µm]?s|min|[hd]|%|[KMGT]iB|[kMG]|k?J|[BW]|MHz|°C|tokens(?:/s)?)(?!\w))")
 """White space, save that between a number and its unit."""
 
 

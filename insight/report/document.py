@@ -10,6 +10,8 @@ import re
 
 from msgspec import Struct
 
+from metrics.snapshot import Severity, Track
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -26,6 +28,8 @@ class Paragraph(Struct, frozen=True):
     text: str
     strong: bool = False
     """What nobody may overlook: that the numbers are simulated, that a server is down."""
+    severity: Severity | None = None
+    """How bad what it says is, for those who write it in a colour."""
 
 
 class Bullets(Struct, frozen=True):
@@ -50,9 +54,37 @@ class Table(Struct, frozen=True):
     """As many cells as columns in each."""
     prose: bool = False
     """Its cells are sentences: where there is little room, each row becomes a block of its own under its first cell."""
+    tiles: bool = False
+    """Its few rows tell most: where there is room for it, each stands alone, its second cell large."""
 
 
-Block = Heading | Paragraph | Bullets | Table
+class Line(Struct, frozen=True, eq=False):
+    """One quantity over time."""
+
+    name: str
+    """What tells it from the other lines of its chart: `p95`, `GPU 3`; empty where it is alone."""
+    track: Track
+
+
+class Moment(Struct, frozen=True):
+    """Something that happened at a moment within a chart."""
+
+    wall: float
+    text: str
+
+
+class Chart(Struct, frozen=True, eq=False):
+    """Quantities of one unit over the same time. Who cannot draw says in a line what each did."""
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    events: tuple[Moment, ...] = ()
+    limit: float | None = None
+    """What the lines should stay below, in the same unit."""
+
+
+Block = Heading | Paragraph | Bullets | Table | Chart
 
 
 def columns(*titles: str, right: bool = True) -> tuple[Column, ...]:

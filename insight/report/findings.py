@@ -33,13 +33,38 @@ def recommendations(snapshot: Snapshot) -> list[Block]:
     """Say what to do, what it is expected to bring, and why."""
     blocks: list[Block] = [Heading(2, "Optimisation recommendations")]
     if not snapshot.recommendations:
-        return [*blocks, Paragraph(_no_advice(snapshot))]
+        return [*blocks, Paragraph(_no_advice(snapshot)), *_withheld(snapshot)]
     for number, each in enumerate(snapshot.recommendations, 1):
         blocks += [
             Heading(3, f"{number}. {titled(each.title, subject(snapshot, each.target))}"),
+            *_changes(each),
             Bullets(tuple(_points(snapshot, each))),
         ]
-    return blocks
+    return [*blocks, *_withheld(snapshot)]
+
+
+def _changes(recommendation: Recommendation) -> list[Block]:
+    """Show the settings to change, as they are and as they are to be."""
+    if not recommendation.changes:
+        return []
+    rows = tuple(
+        (
+            each.flag,
+            "not told by the server" if each.now is None else known(each.now),
+            each.proposed,
+            "yes" if each.restart else "no",
+        )
+        for each in recommendation.changes
+    )
+    return [Table(tuple(map(Column, ("flag", "now", "proposed", "takes a restart"))), rows)]
+
+
+def _withheld(snapshot: Snapshot) -> list[Block]:
+    """List the advice that would usually be given here, and why it is not."""
+    if not snapshot.withheld:
+        return []
+    rows = tuple((titled(each.title, subject(snapshot, each.target)), known(each.why)) for each in snapshot.withheld)
+    return [Heading(3, "Advice withheld"), Table((Column("advice"), Column("why not")), rows, prose=True)]
 
 
 def _no_advice(snapshot: Snapshot) -> str:
@@ -57,8 +82,16 @@ def _points(snapshot: Snapshot, recommendation: Recommendation) -> list[str]:
     effect = recommendation.effect
     if effect:
         points.append(f"Grade {effect.grade.value}: {GRADES[effect.grade]}.")
+        points += [f"To be measured first: {sentence(effect.needs)}"] if effect.needs else []
         points += [f"Assumes: {sentence(assumption)}" for assumption in effect.assumptions]
+        points += [f"Holds only if: {sentence(condition)}" for condition in effect.valid_if]
     points += [f"Because: {sentence(reason)}" for reason in recommendation.because]
+    for words, said in (
+        ("Costs", recommendation.cost),
+        ("May get worse", recommendation.harm),
+        ("Disproved by", recommendation.disproved_by),
+    ):
+        points += [f"{words}: {sentence(said)}"] if said else []
     if recommendation.risks:
         points.append(f"Answers: {', '.join(titles.get(risk, risk) for risk in recommendation.risks)}.")
     return points

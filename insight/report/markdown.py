@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, assert_never
 
 from insight.report.cells import pad, width
-from insight.report.document import Block, Bullets, Heading, Paragraph, Table, one_line
+from insight.report.document import Block, Bullets, Chart, Heading, Paragraph, Table, one_line
+from insight.report.spoken import sketched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _URL = re.compile(r"(?<![\w`])([A-Za-z][A-Za-z0-9+.-]*://[\w./:@%?&=~+-]*[\w/])")
 """Addresses become code: nothing makes a link of them, and they can be copied from the source."""
@@ -35,7 +36,18 @@ _LINE_STARTS = frozenset("-+>=[")
 
 def markdown(blocks: Iterable[Block]) -> str:
     """Write blocks as Markdown."""
-    return "\n\n".join(map(_block, blocks)) + "\n"
+    return "".join(_separated(blocks))
+
+
+def _separated(blocks: Iterable[Block]) -> Iterator[str]:
+    """Part blocks by an empty line, but let charts that follow each other be one list."""
+    before: Block | None = None
+    for block in blocks:
+        if before is not None:
+            yield "\n" if isinstance(before, Chart) and isinstance(block, Chart) else "\n\n"
+        yield _block(block)
+        before = block
+    yield "\n"
 
 
 def escape(text: str) -> str:
@@ -59,12 +71,14 @@ def _block(block: Block) -> str:
     match block:
         case Heading(level, text):
             return f"{'#' * level} {escape(text)}"
-        case Paragraph(text, strong):
+        case Paragraph(text, strong, _):
             return f"**{escape(text)}**" if strong else escape_line(text)
         case Bullets(items):
             return "\n".join(f"- {escape_line(item)}" for item in items)
         case Table():
             return _table(block)
+        case Chart():
+            return _block(Bullets(tuple(sketched(block))))
         case _:
             assert_never(block)
 

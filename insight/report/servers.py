@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     Cells = tuple[str, ...]
 
 LEVELS = ("requests_running", "requests_waiting", "kv_cache_usage")
+TOLD = ("prefix_cache_hit_rate", "spec_acceptance_rate", "spec_acceptance_length")
+"""What some servers tell as they have it, over a time of their own choosing: only its newest value says something."""
 RATES = (
     "requests_finished",
     "requests_failed",
     "requests_rejected",
     "output_tokens_total",
+    "output_tokens_without_probe",
     "prompt_tokens_total",
+    "prompt_tokens_without_probe",
     "prompt_tokens_cached",
     "preemptions",
     "probe_requests",
@@ -63,6 +67,8 @@ ALWAYS = frozenset(LEVELS) | {
     "e2e_seconds",
 }
 """What has its row also where nothing is known of it: a server that does not tell its TTFT is a finding."""
+WITHOUT_PAGE = frozenset({"openai", "ollama"})
+"""Engines that have no metrics page."""
 MOST_PARTS = 6
 """What the server splits further than this (engines x reasons) is shown without its parts."""
 
@@ -77,9 +83,9 @@ def glance(target: Target) -> str:
     if target.state is not State.OK:
         return state_text(target.state, target.reason)
     latencies = [
-        f"{quantity_name(name)} p95 {quantile_cell(found.p95, found.unit)}"
+        f"{quantity_name(seen)} p95 {quantile_cell(target.quantities[seen].p95, target.quantities[seen].unit)}"
         for name in ("ttft_seconds", "itl_seconds")
-        if (found := target.quantities.get(name)) is not None
+        if (seen := next((each for each in (name, f"probe_{name}") if each in target.quantities), None)) is not None
     ]
     rates = [
         f"{units.rate(found.rate, what)}{rest}"
@@ -94,7 +100,13 @@ def glance(target: Target) -> str:
         for name in LEVELS
         if (found := target.quantities.get(name)) is not None
     ]
-    return ", ".join((*latencies, *rates, *levels)) or "nothing was measured over a window yet"
+    return ", ".join((*latencies, *rates, *levels)) or _nothing(target)
+
+
+def _nothing(target: Target) -> str:
+    if target.engine in WITHOUT_PAGE:
+        return "no metrics page: only --probe shows what a client gets"
+    return "nothing was measured over a window yet"
 
 
 def server(snapshot: Snapshot, target: Target) -> list[Block]:
@@ -129,12 +141,18 @@ def _shown(target: Target, quantities: Sequence[str]) -> list[tuple[str, Measure
 
 
 def _levels(target: Target) -> list[Block]:
-    rows = _rows(target, LEVELS, measure_cells)
+    rows = (*_rows(target, LEVELS, measure_cells), *_rows(target, TOLD, _told_cells))
     table = Table(columns("level", "now", "mean", "max", "window"), rows)
     found = (target.quantities.get(name) for name in LEVELS)
     if any(each and each.by and each.mean is None for each in found):
         return [table, Paragraph("Mean and max are not put together over several engines.")]
     return [table]
+
+
+def _told_cells(measure: Measure | None) -> Cells:
+    """Write the newest value alone: a mean of means over unknown times would be a number of nothing."""
+    now = units.UNKNOWN if measure is None else units.value(measure.value, measure.unit)
+    return (now, "", "", "as the server has it")
 
 
 def _rates(target: Target) -> Table:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from insight.report.changes import levels, onsets
 from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table, columns
+from insight.report.over_time import over_time
 from insight.report.servers import called, glance, server
 from insight.report.words import effect_text, known, opening, quantity_name, sentence
 from metrics import units
@@ -53,7 +55,7 @@ def verdict(snapshot: Snapshot) -> list[Block]:
     if snapshot.recommendations:
         first = snapshot.recommendations[0]
         items.append(f"What to do first: {sentence(first.title)} Effect: {sentence(effect_text(first))}")
-    blocks: list[Block] = [Heading(2, "Verdict"), Paragraph(words, strong=severity in ALARMING)]
+    blocks: list[Block] = [Heading(2, "Verdict"), Paragraph(words, severity in ALARMING, severity)]
     return [*blocks, Bullets(tuple(items))] if items else blocks
 
 
@@ -64,13 +66,15 @@ def worst_first(snapshot: Snapshot) -> list[Target]:
 
 
 def summary(snapshot: Snapshot) -> list[Block]:
-    """Tell how the servers do: the scorecard, then the numbers of each."""
+    """Tell how the servers do: the scorecard, what changed, the graphs, the levels of load, the numbers of each."""
+    targets = worst_first(snapshot)
     blocks: list[Block] = [Heading(2, "Executive summary of model performance"), _scorecard(snapshot)]
+    blocks += [*onsets(snapshot), *over_time(snapshot, targets), *levels(snapshot)]
     if snapshot.quality:
         blocks += [Heading(3, "Quality"), _quality(snapshot.quality)]
     if not snapshot.targets:
         return [*blocks, Paragraph("No inference server was seen.")]
-    blocks += [block for target in worst_first(snapshot) for block in server(snapshot, target)]
+    blocks += [block for target in targets for block in server(snapshot, target)]
     if any(target.quantities for target in snapshot.targets):
         blocks.append(Paragraph(LEGEND))
     return blocks
@@ -93,7 +97,8 @@ def _scorecard(snapshot: Snapshot) -> Table:
         )  # the text says why there is none
         for name, score in scores
     )
-    return Table((Column("dimension"), Column("score", right=True), Column("objective"), Column("why")), tuple(rows))
+    heads = (Column("dimension"), Column("score", right=True), Column("objective"), Column("why"))
+    return Table(heads, tuple(rows), tiles=True)
 
 
 def _quality(measures: dict[str, Measure]) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from insight.report.document import Block, Column, Heading, Paragraph, Table
+from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table
+from insight.report.findings import GRADES
 from insight.report.words import engine_name, known, quantity_name, subject, titled
 from metrics import units
 from metrics.quantity import QUANTITIES
@@ -26,6 +27,40 @@ def not_visible(snapshot: Snapshot) -> list[Block]:
         title = titled(each.what, subject(snapshot, each.target))
         rows.append((title, known(each.why), known(each.consequence)))
     return [heading, Table(tuple(map(Column, ("what", "why", "consequence"))), tuple(rows), prose=True)]
+
+
+NOTES = (
+    (
+        "The window is the real time between the oldest and the newest poll that a number speaks of, not the time that "
+        "was asked for; tables in which it differs from row to row have it as a column."
+    ),
+    (
+        "Rates are differences of counters over that time. A restart of the server begins a new count, and nothing is "
+        "counted across it."
+    ),
+    (
+        "What the server measures and what a probe of this program measures are different quantities and stand on "
+        "different rows."
+    ),
+    (
+        "A score is the share of what was seen that certainly met its objective; two numbers are the least and the "
+        "most that the buckets of a histogram allow."
+    ),
+    (
+        "A risk fires once its condition has lasted; until then it is pending. Not observed means watched and not "
+        "seen, with the rate that this still allows; unknown means that what it needs cannot be seen."
+    ),
+    (
+        f"Effects are graded: {'; '.join(f'{grade.value}, {meaning}' for grade, meaning in GRADES.items())}. In [ ] "
+        "stands the interval of an effect, n counts the windows, requests or samples that it rests on."
+    ),
+)
+
+
+def method(snapshot: Snapshot) -> list[Block]:
+    """Say how to read all this, the same for every report."""
+    del snapshot
+    return [Heading(2, "Method"), Bullets(NOTES)]
 
 
 def environment(snapshot: Snapshot) -> list[Block]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from insight.report.cells import pad, width, words, wrap
-from insight.report.document import Block, Bullets, Heading, Paragraph, Table, one_line
+from insight.report.document import Block, Bullets, Chart, Heading, Paragraph, Table, one_line
+from insight.report.spoken import sketched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 WIDTH = 80
 GAP = 2
@@ -19,19 +20,32 @@ NARROWEST = 6
 
 def text(blocks: Iterable[Block]) -> str:
     """Write blocks as plain text."""
-    return "\n\n".join("\n".join(line.rstrip() for line in _block(block)) for block in blocks) + "\n"
+    return "".join(_separated(blocks))
+
+
+def _separated(blocks: Iterable[Block]) -> Iterator[str]:
+    """Part blocks by an empty line, but let charts that follow each other be one list."""
+    before: Block | None = None
+    for block in blocks:
+        if before is not None:
+            yield "\n" if isinstance(before, Chart) and isinstance(block, Chart) else "\n\n"
+        yield "\n".join(line.rstrip() for line in _block(block))
+        before = block
+    yield "\n"
 
 
 def _block(block: Block) -> list[str]:
     match block:
         case Heading(level, title):
             return _heading(level, title)
-        case Paragraph(sentences, strong):
+        case Paragraph(sentences, strong, _):
             return _indented(sentences, "!! " if strong else "")
         case Bullets(items):
             return [line for item in items for line in _indented(item, "* ")]
         case Table():
             return _records(block) if block.prose else _table(block)
+        case Chart():
+            return _block(Bullets(tuple(sketched(block))))
         case _:
             assert_never(block)
 

@@ -39,7 +39,7 @@ _NAMES = {
     "pressure_io": "pressure on disks (PSI)",
 }
 _UNIT_ENDINGS = ("_seconds", "_bytes_per_second", "_bytes", "_hertz", "_celsius", "_watts", "_joules")
-_ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "sglang": "SGLang"}
+_ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "sglang": "SGLang", "openai": "OpenAI-compatible"}
 
 
 def quantity_name(quantity: str) -> str:
@@ -144,4 +144,6 @@ def effect_text(recommendation: Recommendation) -> str:
     if effect.mid is not None:
         expected = f"~{units.value(effect.mid, unit)}{f' [{interval}]' if interval else ''}"
     change = f"{quantity_name(effect.quantity)} {units.value(effect.now, unit)} now, {expected} expected"
-    return f"{change}, basis {effect.basis}, grade {effect.grade.value}"
+    found = [f"n {units.count(effect.n)}"] if effect.n is not None else []
+    found += [f"seen over {units.duration(effect.window_seconds)}"] if effect.window_seconds is not None else []
+    return ", ".join((change, f"basis {effect.basis}", f"grade {effect.grade.value}", *found))
