@@ -30,10 +30,14 @@ def recommendations(
 ) -> tuple[Recommendation, ...]:
     """Recommend something for every finding that is under way, in the order of the findings."""
     known = {target.id: target for target in targets}
+    under_way = [risk for risk in risks if risk.state in _NOW]
+    together: dict[str | None, set[str]] = {}
+    for risk in under_way:
+        together.setdefault(risk.target, set()).add(risk.id)
     found: list[Recommendation] = []
-    for risk in risks:
-        present = {each.id for each in risks if each.state in _NOW and each.target == risk.target}
-        if risk.state not in _NOW or (risk.id in ANSWERED_BY_THE_CAUSE and cause(risk.id, present)):
+    for risk in under_way:
+        present = together[risk.target]
+        if risk.id in ANSWERED_BY_THE_CAUSE and cause(risk.id, present):
             continue
         answers = (risk.id, *(each for each in CAUSES if each in present and cause(each, present) == risk.id))
         target = known.get(risk.target or "")

@@ -80,7 +80,7 @@ class Ring:
 
     def cell(self, index: int, column: int) -> float:
         """Read one number."""
-        return self._cells[self._start(index) + column]
+        return self._cells[self._physical(index) * self.width + column]
 
     def cells(self, index: int, column: int, columns: int) -> array[float]:
         """Read neighbouring numbers of one row."""

@@ -129,12 +129,19 @@ def _known_rows(between: Span, column: int) -> tuple[Row, Row] | None:
     What a series counted before it was first seen is not known, and is never taken for growth. One that the last page
     lacks is read where it was last known.
     """
+    if _tells(between.first, column) and _tells(between.last, column):  # as nearly all do
+        return between.first, between.last
     tables = [between.first.table]
     if between.last.table is not between.first.table:
         tables.append(between.last.table)
     first = next((row for table in tables if (row := _known(table, column, between, 1))), None)
     last = next((row for table in reversed(tables) if (row := _known(table, column, between, -1))), None)
     return None if first is None or last is None or last.time < first.time else (first, last)
+
+
+def _tells(row: Row, column: int) -> bool:
+    ring = row.table.ring
+    return column < ring.width and not math.isnan(ring.cell(row.index, column))
 
 
 def _known(table: Table, column: int, between: Span, step: int) -> Row | None:

@@ -61,6 +61,8 @@ class View:
         self.interval = interval
         self._sources = store.sources
         self._spans: dict[tuple[str, int, float, float], Span | None] = {}
+        self.known_parts: dict[tuple[str, int, str], list[str]] = {}
+        """What `SourceView.parts` found: it is asked for one quantity by many."""
 
     @property
     def patience(self) -> float:
@@ -157,6 +159,12 @@ class SourceView:
         A page may give a quantity whole and also split by a label: the series with the fewest labels are the whole.
         What counts is the newest page: with the second of several models, all may have got a label.
         """
+        key = self.id, self.history.taken, quantity
+        if key not in self.view.known_parts:
+            self.view.known_parts[key] = self._parts(quantity)
+        return self.view.known_parts[key]
+
+    def _parts(self, quantity: str) -> list[str]:
         by_labels: dict[tuple[str, ...], list[str]] = {}
         for name in self._names(quantity):
             labels = tuple(label for label, _ in split_series(name)[1])

@@ -196,11 +196,15 @@ def _index(dialect: Dialect, page: Page) -> dict[str, Samples]:
     escaped = dialect.prefix.replace(":", "_")
     respell = escaped != dialect.prefix
     index: dict[str, Samples] = {}
-    for each, value in page.samples.items():
-        name = each.name
+    for sample in page.samples.items():
+        name = sample[0].name
         if respell and name.startswith(escaped):
             name = dialect.prefix + name[len(escaped) :]
-        index.setdefault(name, []).append((each, value))
+        alike = index.get(name)
+        if alike is None:
+            index[name] = [sample]
+        else:
+            alike.append(sample)
     return index
 
 
