@@ -136,6 +136,8 @@ class Reply(Struct, frozen=True):
     output_tokens: int = 0
     cached_tokens: int | None = None
     """Prompt tokens that the server says it took from its cache; None where it does not say."""
+    first_logprob: float | None = None
+    """Natural logarithm of the probability of its first token, at most 0; None where the server does not tell it."""
 
 
 class Outcome(StrEnum):
@@ -183,6 +185,10 @@ class Graded(Struct, frozen=True, omit_defaults=True):
     digest: str = ""
     """Of the text: two answers are the same when their digests are."""
     cached_tokens: int | None = None
+    output_tokens: int = 0
+    """Tokens of the answer, thoughts among them; 0 where the server does not tell."""
+    first_logprob: float | None = None
+    """Natural logarithm of the probability of its first token; None where it was not asked for, or is not told."""
     relevancy: float | None = None
     """Cosine of the embeddings of question and answer, -1 to 1."""
     coherence: float | None = None

@@ -27,6 +27,10 @@ class Model:
         self.embed: Callable[[str], list[float]] | None = None
         self.finish = "stop"
         self.cached: Callable[[dict[str, Any]], int | None] = lambda _: None
+        self.logprobs: Callable[[dict[str, Any]], Any] = lambda _: None
+        """What stands in `logprobs` of the answer to a body that asks for it."""
+        self.refuses = ""
+        """A field that it answers with 400."""
         self.models: tuple[int, bytes] | None = None
         self.instead: dict[str, tuple[int, bytes]] = {}
         """What a path answers whatever is asked."""
@@ -75,8 +79,8 @@ class Model:
 
     def post(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> tuple[int, bytes]:
         self.requests.append((path, {name.lower(): value for name, value in headers.items()}, body))
-        if path in self.instead:
-            return self.instead[path]
+        if path in self.instead or (self.refuses and self.refuses in body):
+            return self.instead.get(path, (400, b'{"error": {"message": "unknown field"}}'))
         if path == "/v1/embeddings" and self.embed:
             rows = [{"index": index, "embedding": self.embed(text)} for index, text in enumerate(body["input"])]
             return 200, json.dumps({"data": rows[::-1]}).encode()
@@ -92,6 +96,7 @@ class Model:
     def _completion(self, path: str, body: dict[str, Any], text: str) -> dict[str, Any]:
         choice: dict[str, Any] = {"finish_reason": self.finish, "index": 0}
         if path == "/v1/chat/completions":
+            choice["logprobs"] = self.logprobs(body) if body.get("logprobs") else None
             choice["message"] = {"role": "assistant", "content": text}
         else:
             choice["text"] = text

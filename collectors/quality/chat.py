@@ -5,6 +5,7 @@ No seed is sent: at temperature 0 nothing is drawn, and a seed of its own in a r
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,6 +48,16 @@ class _Choice(Struct):
     message: _Message | None = None
     text: str | None = None
     finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"null")
+    """Read apart: an answer whose probabilities make no sense is an answer all the same."""
+
+
+class _Token(Struct):
+    logprob: float
+
+
+class _Logprobs(Struct):
+    content: list[_Token] | None = None
 
 
 class _Details(Struct):
@@ -74,14 +85,21 @@ class Chat:
         self._model: Served | None = None
         self._plain = False
         """Whether it is asked by /v1/completions: it has no chat, or its model no chat template."""
+        self._silent = False
+        """Whether it tells no probabilities: it refused a question that asked for them, and answered it without."""
 
-    async def ask(self, prompt: str, max_tokens: int, cache: Cache | None = None) -> Reply | Failure:
-        """Ask one question; `cache` says how its prompt may meet the server's cache, where that `can_be_cold`."""
+    async def ask(
+        self, prompt: str, max_tokens: int, cache: Cache | None = None, *, logprobs: bool = False
+    ) -> Reply | Failure:
+        """Ask one question; `cache` says how its prompt may meet the server's cache, where that `can_be_cold`.
+
+        `logprobs` asks for the probability of the first token as well, where the server is known to tell it.
+        """
         if (failure := await self.learn()) is not None:
             return failure
         if self._plain:
             return await self._complete(prompt, max_tokens, cache)
-        answer = await self._post("/v1/chat/completions", self._chat_body(prompt, max_tokens, cache))
+        answer = await self._chat(self._chat_body(prompt, max_tokens, cache), logprobs=logprobs)
         if isinstance(answer, Failure) or answer.status not in _NO_CHAT:
             return _reply(answer, self._shown)
         plain = await self._complete(prompt, max_tokens, cache)
@@ -106,7 +124,7 @@ class Chat:
 
     def forget(self) -> None:
         """Ask for the model again next time: another one may be served by now."""
-        self._model, self._plain = None, False
+        self._model, self._plain, self._silent = None, False, False
 
     def _named(self) -> dict[str, Any]:
         return {"model": self._model.id} if self._model and self._model.id else {}
@@ -119,6 +137,19 @@ class Chat:
     def _chat_body(self, prompt: str, max_tokens: int, cache: Cache | None) -> dict[str, Any]:
         return {**self._common(max_tokens, cache), "messages": [{"role": "user", "content": prompt}]}
 
+    async def _chat(self, body: dict[str, Any], *, logprobs: bool) -> Answer | Failure:
+        """Ask by chat; a server that refuses to tell probabilities is asked without, now and from then on."""
+        path = "/v1/chat/completions"
+        tells = self._model is not None and self._model.owned_by in _LOGPROBS and not self._silent
+        if not (logprobs and tells):
+            return await self._post(path, body)
+        answer = await self._post(path, {**body, "logprobs": True, "top_logprobs": 1})
+        if isinstance(answer, Failure) or answer.status not in _NO_CHAT:
+            return answer
+        without = await self._post(path, body)
+        self._silent = not isinstance(without, Failure) and without.status == 200
+        return without
+
     async def _complete(self, prompt: str, max_tokens: int, cache: Cache | None) -> Reply | Failure:
         body = {**self._common(max_tokens, cache), "prompt": f"{prompt}\nAnswer:"}
         return _reply(await self._post("/v1/completions", body), self._shown)
@@ -127,6 +158,8 @@ class Chat:
         return await self._fetch.post(self._root + path, self._shown + path, msgspec.json.encode(body))
 
 
+# Servers that name themselves so and take `logprobs` and `top_logprobs` in a chat, by their sources.
+_LOGPROBS = frozenset(("vllm", "llamacpp", "sglang"))
 # vLLM keeps the prefixes of different salts apart; llama-server can be told not to look into its cache.
 _CACHE: dict[str, Callable[[Cache], dict[str, Any]]] = {
     "vllm": lambda cache: {"cache_salt": cache.salt},
@@ -157,7 +190,17 @@ def _reply(answer: Answer | Failure, shown: str) -> Reply | Failure:
         prompt_tokens=max(0, usage.prompt_tokens or 0),
         output_tokens=max(0, usage.completion_tokens or 0),
         cached_tokens=None if details is None else details.cached_tokens,
+        first_logprob=_first_logprob(choice.logprobs),
     )
+
+
+def _first_logprob(told: msgspec.Raw) -> float | None:
+    """Read the logarithm of the probability of the first token; None where there is none that can be."""
+    try:
+        content = (msgspec.json.decode(told, type=_Logprobs | None) or _Logprobs()).content or [_Token(math.nan)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return min(0.0, content[0].logprob) if math.isfinite(content[0].logprob) else None  # rounding may leave 1e-7
 
 
 def _spoken(written: str) -> str:

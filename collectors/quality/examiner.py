@@ -170,7 +170,7 @@ class Examiner:
         text = prompt(item)
         most = len(text) // 3 + self._limit(item)
         await self._wait_for_room(most)
-        reply = await self._chat.ask(text, self._limit(item), cache)
+        reply = await self._chat.ask(text, self._limit(item), cache, logprobs=arm is not Arm.ONLY)
         if isinstance(reply, Reply):
             self._spend(reply, most)
             if reply.reasoning and reply.finish == "length" and not self._reasons:

@@ -5,11 +5,13 @@ How the rules read it; `insight.quality.batches.finished` gives the batches, and
 - R40: `change` with `p` < 0.01 and `points` <= -0.02, or with `ratio.value` < 0.99 (MLPerf) and `ratio.hi` < 1; `shift`
   with `f1` for token F1.
 - R43: `shift` with `relevancy`, and with `coherence`, where `hi` < 0 and `value` <= -0.05.
-- R39: `appeared` with `p` < 0.01. `difference` says by how much: fewer answers are without the fault, so it falls.
+- R39: `lengthened` with `hi` < 0.9 or `lo` > 1.1 (`LENGTHS`), or `appeared` with `p` < 0.01. `difference` says by how
+  much: fewer answers are without the fault, so it falls.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,6 +23,10 @@ from metrics.quality import Graded, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+LENGTHS = (0.9, 1.1)
+"""Of the length that answers had before: what is shorter or longer on the average is another model."""
 
 
 class Change(Struct, frozen=True):
@@ -93,6 +99,22 @@ def shift(
     was, now = newest(before), newest(after)
     pairs = ((measured(was[item]), measured(now[item])) for item in was.keys() & now.keys())
     return bootstrap_difference([(one, other) for one, other in pairs if one is not None and other is not None])
+
+
+def lengthened(before: Iterable[Graded], after: Iterable[Graded]) -> Interval | None:
+    """Give the tokens of an answer after over those before, the geometric mean over the items, with its interval.
+
+    MLPerf Inference holds a quantised model to `LENGTHS` of the length that its answers had before. None where no
+    length is known both times.
+    """
+    found = shift(before, after, _log_length)
+    if found is None:
+        return None
+    return Interval(math.exp(found.value), math.exp(found.lo), math.exp(found.hi), found.n)
+
+
+def _log_length(graded: Graded) -> float | None:
+    return math.log(graded.output_tokens) if graded.output_tokens > 0 else None
 
 
 def f1(graded: Graded) -> float | None:

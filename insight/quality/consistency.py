@@ -79,13 +79,29 @@ def consistency(graded: Iterable[Graded]) -> Consistency | None:
     What the server says of its cache wins over what was asked for: a `warm` answer that took nothing from the cache,
     and a `cold` one that took something, make no pair.
     """
-    rounds: dict[tuple[str, int], dict[Arm, Graded]] = {}
+    whole = add(_compared(arms) for arms in rounds(graded))
+    return whole if whole and (whole.cold_pairs or whole.warm_pairs or whole.not_warm) else None
+
+
+def rounds(graded: Iterable[Graded]) -> list[dict[Arm, Graded]]:
+    """Bring together the answers to one item in one round, by their arms; what failed, or has one arm, is left out."""
+    found: dict[tuple[str, int], dict[Arm, Graded]] = {}
     for each in graded:
         if each.arm is not Arm.ONLY and each.outcome is not Outcome.FAILED:
-            rounds.setdefault((each.item, each.round), {})[each.arm] = each
-    found = [_compared(arms) for arms in rounds.values()]
-    whole = add(found)
-    return whole if whole and (whole.cold_pairs or whole.warm_pairs or whole.not_warm) else None
+            found.setdefault((each.item, each.round), {})[each.arm] = each
+    return list(found.values())
+
+
+def were_cold(arms: Mapping[Arm, Graded]) -> bool:
+    """Tell whether both answers that were to meet a cold cache did."""
+    cold, again = arms.get(Arm.COLD), arms.get(Arm.AGAIN)
+    return cold is not None and again is not None and not (cold.cached_tokens or again.cached_tokens)
+
+
+def was_warm(arms: Mapping[Arm, Graded]) -> bool:
+    """Tell whether the answer that was to meet a warm cache did, and the one to hold it against a cold one."""
+    cold, warm = arms.get(Arm.COLD), arms.get(Arm.WARM)
+    return cold is not None and warm is not None and not cold.cached_tokens and warm.cached_tokens != 0
 
 
 def _compared(arms: Mapping[Arm, Graded]) -> Consistency:
@@ -93,8 +109,7 @@ def _compared(arms: Mapping[Arm, Graded]) -> Consistency:
     cold, warm, again = (arms.get(each) for each in (Arm.COLD, Arm.WARM, Arm.AGAIN))
     if cold is None:
         return Consistency()
-    base = again is not None and not (cold.cached_tokens or again.cached_tokens)
-    hit = warm is not None and not cold.cached_tokens and warm.cached_tokens != 0
+    base, hit = were_cold(arms), was_warm(arms)
     spoilt = base and hit and _right(cold) and _right(again) and not _right(warm)
     return Consistency(
         cold_pairs=base,

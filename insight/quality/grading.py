@@ -34,7 +34,15 @@ def grade(item: Item, reply: Reply) -> Graded:
     if outcome is Outcome.WRONG:
         why = fault(text, item.prompt) or why
         outcome = Outcome.CUT if reply.finish == "length" else outcome
-    return replace(found, outcome=outcome, why=str(why), digest=_digest(reply.text), cached_tokens=reply.cached_tokens)
+    return replace(
+        found,
+        outcome=outcome,
+        why=str(why),
+        digest=_digest(reply.text),
+        cached_tokens=reply.cached_tokens,
+        output_tokens=reply.output_tokens,
+        first_logprob=reply.first_logprob,
+    )
 
 
 def _checked(item: Item, text: str, reply: Reply) -> Graded:

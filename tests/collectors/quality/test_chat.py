@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from tests.openai_server import Model
 
 
-def ask(model: Model, *prompts: str, cache: Cache | None = None, headers: dict[str, str] | None = None) -> list[Any]:
+def ask(
+    model: Model,
+    *prompts: str,
+    cache: Cache | None = None,
+    headers: dict[str, str] | None = None,
+    logprobs: bool = False,
+) -> list[Any]:
     """Ask one after another, over one Chat."""
 
     async def run() -> list[Any]:
         fetch = Fetch(headers, deadline=5.0, max_body=2**20)
         chat = Chat(model.url, model.url, fetch)
-        found = [await chat.ask(prompt, 16, cache) for prompt in prompts]
+        found = [await chat.ask(prompt, 16, cache, logprobs=logprobs) for prompt in prompts]
         await fetch.close()
         return found
 
@@ -164,3 +170,65 @@ def test_what_the_cache_gave_is_told(model: Model) -> None:
     assert ask(model, "6 * 7?")[0].cached_tokens == 8
     model.cached = lambda _: None
     assert ask(model, "6 * 7?")[0].cached_tokens is None
+
+
+def told(*logprobs: object) -> dict[str, Any]:
+    return {"content": [{"token": "4", "logprob": each, "top_logprobs": []} for each in logprobs]}
+
+
+@pytest.mark.parametrize("owner", ["vllm", "llamacpp", "sglang"])
+def test_the_probability_of_the_first_token_is_read_where_it_is_wanted(model: Model, owner: str) -> None:
+    """Servers that are known to tell it are asked, and only in questions that want it."""
+    model.owned_by = owner
+    model.logprobs = lambda _: told(-0.25, -3.0)
+    assert ask(model, "6 * 7?", logprobs=True)[0].first_logprob == -0.25
+    assert ask(model, "6 * 7?")[0].first_logprob is None
+    wanted, plain = model.bodies("/v1/chat/completions")
+    assert (wanted["logprobs"], wanted["top_logprobs"]) == (True, 1)
+    assert "logprobs" not in plain
+
+
+def test_a_server_that_is_not_known_is_not_asked_for_probabilities(model: Model) -> None:
+    """Who may refuse the whole question for it is not asked."""
+    model.owned_by = "somebody"
+    assert ask(model, "6 * 7?", logprobs=True)[0].first_logprob is None
+    assert "logprobs" not in model.bodies("/v1/chat/completions")[0]
+
+
+def test_a_server_that_refuses_probabilities_is_asked_without_from_then_on(model: Model) -> None:
+    """One refusal, the same question again without, and no second refusal; it is still asked by chat."""
+    model.refuses = "logprobs"
+    model.say = lambda _: "42"
+    replies = ask(model, "one", "two", logprobs=True)
+    assert [(reply.text, reply.first_logprob) for reply in replies] == [("42", None)] * 2
+    assert ["logprobs" in body for body in model.bodies("/v1/chat/completions")] == [True, False, False]
+    assert model.bodies("/v1/completions") == []
+
+
+def test_a_question_that_is_refused_anyway_does_not_end_the_asking_for_probabilities(model: Model) -> None:
+    """A prompt that is too long says nothing about probabilities: the next question asks for them again."""
+    model.say = lambda prompt: (400, b"too long") if prompt == "long" else "42"
+    model.logprobs = lambda _: told(-1.0)
+    failure, reply = ask(model, "long", "short", logprobs=True)
+    assert isinstance(failure, Failure)
+    assert reply.first_logprob == -1.0
+
+
+@pytest.mark.parametrize(
+    "told_instead",
+    ["yes", [], {}, {"content": []}, {"content": None}, {"content": [{"token": "4"}]}, told("-1"), told(None), 7],
+)
+def test_probabilities_that_make_no_sense_spoil_no_answer(model: Model, told_instead: object) -> None:
+    """They are not known; the answer is what it is."""
+    model.say = lambda _: "42"
+    model.logprobs = lambda _: told_instead
+    [reply] = ask(model, "6 * 7?", logprobs=True)
+    assert (reply.text, reply.first_logprob) == ("42", None)
+
+
+def test_rounding_makes_nothing_more_than_certain(model: Model) -> None:
+    """A logarithm a hair above 0 is 0; one that is no number is not known."""
+    model.logprobs = lambda _: told(1e-7)
+    assert ask(model, "6 * 7?", logprobs=True)[0].first_logprob == 0.0
+    model.say = lambda _: b'{"choices":[{"message":{"content":"4"},"logprobs":{"content":[{"logprob":1e999}]}}]}'
+    assert ask(model, "6 * 7?", logprobs=True)[0].first_logprob is None

@@ -279,3 +279,10 @@ def test_passes_begin_once_an_hour(model: Model) -> None:
     model.say = lambda prompt: (500, b"") if "0" in prompt else "fine"
     asyncio.run(run())
     assert time.slept == [5.0, 3595.0, 5.0, 3595.0]
+
+
+def test_only_what_is_asked_in_arms_is_asked_for_probabilities(model: Model) -> None:
+    """They are for holding warm against cold; the other questions go without."""
+    examine(model, (*ITEMS, STORY))
+    asked = [(body["messages"][0]["content"], "logprobs" in body) for body in model.bodies("/v1/chat/completions")]
+    assert set(asked) == {(STORY.prompt, True), *((item.prompt, False) for item in ITEMS)}

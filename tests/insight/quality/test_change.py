@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from insight.quality.change import appeared, change, coherence, f1, relevancy, shift
+from insight.quality.change import LENGTHS, appeared, change, coherence, f1, lengthened, relevancy, shift
 from insight.quality.fault import Fault
 from metrics.quality import Graded, Outcome
 
@@ -71,3 +71,32 @@ def test_a_fault_that_appears() -> None:
     loops = appeared(before, after, Fault.LOOP)
     assert loops is not None
     assert (loops.worse, loops.p) == (0, 1.0)
+
+
+def test_answers_that_get_longer_are_told_item_by_item() -> None:
+    """Half as long again on each item is 1.5 times, beyond MLPerf's 110 %, whatever the length of the items."""
+    before = [row(f"i{n}", RIGHT, output_tokens=10 * (n + 1)) for n in range(40)]
+    after = [row(f"i{n}", RIGHT, output_tokens=15 * (n + 1)) for n in range(40)]
+    found = lengthened(before, after)
+    assert found is not None
+    assert found.value == pytest.approx(1.5)
+    assert found.lo > LENGTHS[1]
+    back = lengthened(after, before)
+    assert back is not None
+    assert back.value == pytest.approx(1 / 1.5)
+    assert back.n == 40
+    assert back.hi < LENGTHS[0]
+
+
+def test_answers_of_the_same_length_stay_within_the_bounds() -> None:
+    """Twice the same lengths are 1, with an interval that has a width and lies within 90 to 110 %."""
+    same = [row(f"i{n}", RIGHT, output_tokens=20 + n) for n in range(60)]
+    found = lengthened(same, same)
+    assert found is not None
+    assert LENGTHS[0] < found.lo < found.value == 1.0 < found.hi < LENGTHS[1]
+
+
+def test_a_length_that_nobody_tells_is_none() -> None:
+    """An answer whose tokens are not told is no answer of 0 tokens."""
+    assert lengthened([row("a", RIGHT)], [row("a", RIGHT, output_tokens=9)]) is None
+    assert lengthened([], []) is None
