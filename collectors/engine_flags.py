@@ -1,7 +1,7 @@
 """Which flags of an engine's command line are worth knowing: data, by engine. Whatever is not named here is not kept.
 
-Checked against the sources of vLLM 0.32 and the help of llama.cpp (2026); SGLang, TGI, TensorRT-LLM and LMDeploy after
-their documentation.
+Those of vLLM 0.32 were compared with its sources and those of llama.cpp (2026) with its help; those of SGLang and
+TensorRT-LLM were read in their public documentation; those of TGI and LMDeploy are from general knowledge, not checked.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight.probe import probe_facts, probe_measures
+from insight.quality.score import quality_facts
 from metrics.measure import measure, measures, total_gauge
 from metrics.sample import Source, State
 from metrics.series import split_series
@@ -62,7 +63,7 @@ def target(source: SourceView, tracks: Tracks, window: float) -> Target:
         poll_seconds=source.newest.duration,
         simulated=simulated(source),
         quantities={**measures(source, window), **probe_measures(source.view, source.id, window)},
-        facts={**facts, **probe_facts(source.view, source.id)},
+        facts={**facts, **probe_facts(source.view, source.id), **quality_facts(source.view, source.id)},
         tracks=tracks.of(source, SERVER_TRACKS, window),
         quantile_seconds=max(step_for(window, source.view.interval), QUANTILE_SECONDS),
         gpus=gpus_of(source),

@@ -19,9 +19,14 @@ from metrics.sample import Source
 from metrics.snapshot import RiskState, Score, Scorecard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from insight.settings import Settings
     from metrics.snapshot import Gpu, Measure, Risk, Target
     from metrics.view import SourceView, View
+
+
+_APART = "output_tokens_without_probe"
 
 
 def scorecard(
@@ -54,8 +59,9 @@ def _throughput(sources: list[SourceView], targets: tuple[Target, ...], window: 
     """Take the share of the offered requests that were served: finished / (finished + refused + more in the queue)."""
     if not targets:
         return Score(None, "no server is watched")
-    tokens = _sum(targets, "output_tokens_total", "rate")
-    text = "" if tokens is None else f"{units.rate(tokens, 'tokens')} output"
+    tokens = _sum(targets, _for_others, "rate")
+    besides = " besides the probe" if any(_APART in target.quantities for target in targets) else ""
+    text = "" if tokens is None else f"{units.rate(tokens, 'tokens')} output{besides}"
     finished = _sum(targets, "requests_finished", "increase")
     if finished is None:
         return Score(None, "; ".join(filter(None, (text, "requests that end are not counted by this server"))))
@@ -124,11 +130,16 @@ def _efficiency(targets: tuple[Target, ...], gpus: tuple[Gpu, ...]) -> Score:
     return Score(None, f"{rate} output tokens/J ({drawn}; boards alone); no reference to score it against")
 
 
-def _sum(targets: tuple[Target, ...], quantity: str, field: str) -> float | None:
+def _for_others(target: Target) -> str:
+    """Name the output tokens that clients got: without those of our own probe, where they can be told apart."""
+    return _APART if _APART in target.quantities else "output_tokens_total"
+
+
+def _sum(targets: tuple[Target, ...], quantity: str | Callable[[Target], str], field: str) -> float | None:
     """Add up what the servers counted; None where one of them does not count it."""
     values: list[float] = []
     for target in targets:
-        measure = target.quantities.get(quantity)
+        measure = target.quantities.get(quantity if isinstance(quantity, str) else quantity(target))
         value = None if measure is None else getattr(measure, field)
         if value is None:
             return None

@@ -158,3 +158,28 @@ def test_without_a_probe_there_is_nothing_of_one() -> None:
     driven.poll(60.0, of_server(60.0, 50))
     (target,) = driven.snapshot().targets
     assert not any(name.startswith("probe") for name in (*target.quantities, *target.facts))
+
+
+def test_the_scorecard_tells_what_others_got() -> None:
+    """Throughput is what is served, and our own probe is not served: where it can be told apart, it is left out."""
+    driven = Drive()
+    driven.poll(0.0, counts(0.0, 1000.0), cost(0.0, 16.0, 100.0))
+    driven.poll(60.0, counts(60.0, 1600.0), cost(60.0, 106.0, 700.0))
+    assert driven.snapshot().scorecard.throughput.text.startswith("8.5 tokens/s output besides the probe")
+    alone = Drive()
+    alone.poll(0.0, counts(0.0, 1000.0))
+    alone.poll(60.0, counts(60.0, 1600.0))
+    assert alone.snapshot().scorecard.throughput.text.startswith("10 tokens/s output;")
+
+
+def test_what_the_questions_cost_stands_with_the_server() -> None:
+    """In words, beside what the probe cost; a server that is asked nothing has no such words."""
+    asked = Sample(
+        f"quality:{URL}", Source.QUALITY, WALL, 0.0, facts={"quality": "800 tokens so far", "items": "94", "url": URL}
+    )
+    driven = Drive()
+    driven.poll(0.0, of_server(0.0, 0), of_probe(0.0, 0, 0), asked)
+    facts = driven.snapshot().targets[0].facts
+    assert (facts["probe"], facts["quality"]) == (FACT, "800 tokens so far")
+    assert "items" not in facts
+    assert "800 tokens so far" in render(driven.snapshot(), "md").decode()
