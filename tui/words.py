@@ -15,7 +15,22 @@ if TYPE_CHECKING:
     from metrics.histogram import Quantile
     from metrics.snapshot import Effect, Measure, Target
 
-ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp"}
+ENGINES = {
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "sglang-router": "SGLang Model Gateway",
+    "llamacpp": "llama.cpp",
+    "tgi": "TGI",
+    "trtllm": "TensorRT-LLM",
+    "triton": "Triton",
+    "lmdeploy": "LMDeploy",
+    "nim": "NVIDIA NIM",
+    "dynamo": "Dynamo",
+    "ray": "Ray Serve LLM",
+    "litellm": "LiteLLM",
+    "ollama": "Ollama",
+    "openai": "OpenAI-compatible",
+}
 """Engines as their makers write them."""
 QUANTITIES = {
     "ttft_seconds": "TTFT",

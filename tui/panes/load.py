@@ -157,7 +157,7 @@ def phases(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
         ("prefill avg", words.mean(get("prefill_seconds")), style("prefill_seconds")),
         (
             "prefix hit",
-            words.share(get("prompt_tokens_cached"), get("prompt_tokens_total")),
+            _told(get("prompt_tokens_cached"), get("prompt_tokens_total"), get("prefix_cache_hit_rate")),
             style("prompt_tokens_cached"),
         ),
         ("preempted", words.rate(get("preemptions")), style("preemptions")),
@@ -167,11 +167,22 @@ def phases(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
         ("prompt avg", _length(get("prompt_tokens")), style("prompt_tokens")),
         ("output avg", _length(get("output_tokens")), style("output_tokens")),
         ("TPOT p95", words.bounds(get("tpot_seconds"), "p95"), style("tpot_seconds")),
-        ("accepted", words.share(get("spec_accepted_tokens"), get("spec_draft_tokens")), style("spec_accepted_tokens")),
+        (
+            "accepted",
+            _told(get("spec_accepted_tokens"), get("spec_draft_tokens"), get("spec_acceptance_rate")),
+            style("spec_accepted_tokens"),
+        ),
         ("decode avg", words.mean(get("decode_seconds")), style("decode_seconds")),
         ("per step", _length(get("tokens_per_step")), style("tokens_per_step")),
     ]
     return grid_of(items, width, height)
+
+
+def _told(part: Measure | None, whole: Measure | None, server: Measure | None) -> str:
+    """Write a share of the window; of a server that does not count it, the share that it tells itself."""
+    if part is None and server is not None:
+        return units.value(server.value, "ratio")
+    return words.share(part, whole)
 
 
 def _failed(failed: Measure | None, finished: Measure | None) -> str:
