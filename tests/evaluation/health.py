@@ -135,7 +135,7 @@ def _speculation() -> Scenario:
 def _slow_steps() -> Scenario:
     """A large model with steps of 40 ms, at half of its capacity."""
     healthy = load("healthy")
-    engine = replace(healthy.engine, base_ms=40.0, per_sequence_ms=0.2, per_prompt_token_ms=0.1, max_num_seqs=64)
+    engine = replace(healthy.engine, base_ms=40.0, per_sequence_ms=0.2, per_prompt_token_ms=0.02, max_num_seqs=64)
     return replace(healthy, engine=engine, workload=replace(healthy.workload, requests_per_second=2.5))
 
 
