@@ -1,0 +1,122 @@
+"""Actions in words: what is set now, what is proposed, and which of them are left."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from insight.recommend.catalogue.advice import NOT_SET, Action
+from metrics import units
+from metrics.snapshot import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from metrics.snapshot import Target
+
+_FLAG = "flag_"
+
+
+class Setting(Struct, frozen=True):
+    """An action on one server."""
+
+    action: Action
+    now: str | None
+    """The value in force; `NOT_SET`, or None where it is not told."""
+    proposed: str
+
+    @property
+    def done(self) -> bool:
+        """Tell whether it is in force already."""
+        now, proposed = self.now, self.proposed
+        if now is None:
+            return False
+        if now.isdigit() and proposed.isdigit() and self.action.vague in {"lower", "higher"}:
+            return int(now) <= int(proposed) if self.action.vague == "lower" else int(now) >= int(proposed)
+        return now.lower() in {each.lower() for each in (*self.action.done, proposed) if each}
+
+    @property
+    def worked_out(self) -> bool:
+        """Tell whether an estimate gave the value that is proposed."""
+        return bool(self.action.vague) and self.proposed != self.action.vague
+
+    @property
+    def typed(self) -> str:
+        """What is typed: `--max-num-seqs 256`."""
+        return f"{self.action.flag} {self.proposed}".rstrip()
+
+    @property
+    def already(self) -> str:
+        """Say that it is so: `--kv-cache-dtype fp8`."""
+        flag = self.action.flag
+        if self.now is None or self.now == "True":
+            return flag
+        return f"{flag} {self.now}"
+
+    @property
+    def text(self) -> str:
+        """The action with the value in force, and whether it takes a restart."""
+        action = self.action
+        said = action.text if not action.flag else f"{self.typed}: {action.text}" if action.text else self.typed
+        notes = []
+        if action.now:
+            notes.append("now: not told by the server" if self.now is None else f"now {self.now}")
+        if self.now == NOT_SET:
+            notes = ["now not set, the default"]
+        if action.restart:
+            notes.append("takes a restart")
+        return f"{said} ({'; '.join(notes)})" if notes else said
+
+    @property
+    def change(self) -> Change | None:
+        """The flag that it sets; None where it sets none."""
+        action = self.action
+        return Change(action.flag, self.now, self.proposed or "on", action.restart) if action.flag else None
+
+
+def setting(action: Action, target: Target | None, values: Mapping[str, str]) -> Setting:
+    """Look up what is set, and fill in what an estimate worked out."""
+    return Setting(action, in_force(action.now, target), _proposed(action, target, values))
+
+
+def in_force(names: str, target: Target | None) -> str | None:
+    """Tell the value in force, by the first of the facts and gauges that is known.
+
+    A flag is `NOT_SET` where others of the same command line are seen; else nobody knows.
+    """
+    if target is None:
+        return None
+    for name in names.split():
+        measure = target.quantities.get(name)
+        if measure is not None and measure.value is not None:
+            return units.value(measure.value, measure.unit)
+        if target.facts.get(name):
+            return target.facts[name]
+    seen = any(fact.startswith(_FLAG) for fact in target.facts)
+    return NOT_SET if seen and _FLAG in names else None
+
+
+def left(settings: Collection[Setting], present: Collection[str]) -> list[Setting]:
+    """Leave out what is in force already, and what would make another finding worse."""
+    return [each for each in settings if not each.done and each.action.not_with not in present]
+
+
+def _proposed(action: Action, target: Target | None, values: Mapping[str, str]) -> str:
+    """Write the value proposed: for one engine, where the one worked out is that of all of them."""
+    if not action.vague:
+        return action.then
+    times, parts = (_number(in_force(names, target)) for names in (action.times, action.shared_by))
+    filled = {
+        name: str(math.ceil(int(value) * times / parts)) if value.isdigit() else value for name, value in values.items()
+    }
+    try:
+        return action.then.format_map(filled)
+    except KeyError:
+        return action.vague
+
+
+def _number(said: str | None) -> int:
+    """Read how many there are; one where it is not said."""
+    return max(1, int(said)) if said is not None and said.isdigit() else 1

@@ -1,0 +1,146 @@
+"""`insight.recommend.catalogue`: every finding is answered, in flags that exist, in words that fit."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import pytest
+
+from collectors.engine_flags import FLAGS
+from insight.recommend.catalogue import ADVICE, ANY, KINDS, OTHERS, Action, Advice
+from insight.recommend.effects import EFFECTS
+from insight.rules import RULES
+from metrics.quantity import QUANTITIES
+
+RULE_IDS = {rule.id for rule in RULES}
+ENGINES = ("vllm", "sglang", "tgi", "trtllm", "llamacpp")
+WIDTH = 68
+"""What an 80-column screen leaves for a line of advice, behind its label."""
+READ_NOWHERE = {
+    # Objects and paths on a command line are not kept, so these are not in `collectors.engine_flags`.
+    "vllm": {"--speculative-config"},  # vllm/engine/arg_utils.py, 0.32
+    "sglang": {"--warmups"},  # docs.sglang.io, server arguments
+    "llamacpp": {"-md"},  # tools/server/README.md
+    # Keys of the file behind --extra_llm_api_options: LlmArgs and KvCacheConfig of the LLM API.
+    "trtllm": {
+        "kv_cache_config.enable_block_reuse",
+        "kv_cache_config.host_cache_size",
+        "speculative_config",
+    },
+}
+FACTS = {
+    # What these servers tell of themselves: `collectors.engines.*_facts`, `tgi`.
+    "vllm": {"cache_dtype", "enable_prefix_caching", "gpu_memory_utilization", "max_num_batched_tokens"},
+    "sglang": {
+        *("chunked_prefill_size", "disable_radix_cache", "dp_size", "kv_cache_dtype", "mem_fraction_static"),
+        *("quantization", "schedule_policy", "speculative_algorithm", "tp_size"),
+    },
+    "tgi": {"max_concurrent_requests"},
+}
+WORKED_OUT = {"in_flight", "queue", "replicas", "slots", "budget"}
+"""What estimates give for the proposed values (`insight.recommend.effects`)."""
+
+
+def spellings(engine: str) -> dict[str, str]:
+    """Every name of a flag of an engine that is read, with the fact that tells its value."""
+    known = FLAGS[engine]
+    found: dict[str, str] = {}
+    for names in (*known.numbers, *known.words, *known.switches):
+        first, *others = names.split()
+        fact = "flag_" + first.removeprefix("--").replace("-", "_")
+        found |= {each.removeprefix("!"): fact for each in (first, *others)}
+        if names in known.switches:
+            found["--no-" + first.removeprefix("--")] = fact
+    return found
+
+
+def actions() -> list[tuple[Advice, str, Action]]:
+    return [(advice, engine, each) for advice in ADVICE for engine, some in advice.actions.items() for each in some]
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "another", None])
+def test_every_finding_is_answered(engine: str | None) -> None:
+    """Whatever is found on whatever server, there is something to do about it."""
+    answered = {rule for advice in ADVICE for rule in advice.rules if advice.offered(engine)}
+    assert answered == RULE_IDS
+
+
+def test_every_class_of_advice_is_there() -> None:
+    """Each of the classes has advice, and no advice is of another one."""
+    assert {advice.kind for advice in ADVICE} == set(KINDS)
+
+
+def test_advice_has_one_name() -> None:
+    """No two pieces of advice have one id or one title, and every estimate belongs to one of them."""
+    assert len({advice.id for advice in ADVICE}) == len(ADVICE) == len({advice.title for advice in ADVICE})
+    assert set(EFFECTS) <= {advice.id for advice in ADVICE}
+
+
+def test_every_flag_exists() -> None:
+    """A flag that is named for an engine is one of its flags, as it is typed there."""
+    for advice, engine, action in actions():
+        if action.flag:
+            assert engine in ENGINES, f"{advice.id}: {action.flag} for no engine"
+            dashed = (
+                action.flag.replace("_", "-") if action.flag.startswith("--") and engine == "trtllm" else action.flag
+            )
+            assert dashed in spellings(engine) or action.flag in READ_NOWHERE.get(engine, set()), action.flag
+
+
+def test_what_is_in_force_is_asked_of_what_is_read() -> None:
+    """The value in force comes from a flag that is kept, a fact that the server tells, or a gauge; of the same flag."""
+    for _, engine, action in actions():
+        if not action.now:
+            continue
+        for name in (*action.now.split(), *action.shared_by.split(), *action.times.split()):
+            known = {*spellings(engine).values(), *FACTS.get(engine, set()), *QUANTITIES}
+            assert name in known, (engine, name)
+        flags = [each for each in action.now.split() if each.startswith("flag_")]
+        spelt = spellings(engine).get(action.flag.replace("_", "-") if engine == "trtllm" else action.flag)
+        assert not flags or spelt is None or spelt in flags, (engine, action.flag)
+
+
+def test_a_flag_takes_a_restart_and_says_what_is_set() -> None:
+    """No flag is changed on a running server, and each that is read stands beside its value now."""
+    for advice, engine, action in actions():
+        if action.flag:
+            assert action.restart, (advice.id, action.flag)
+            assert action.now or action.flag in READ_NOWHERE[engine], (advice.id, action.flag)
+
+
+def test_what_an_estimate_fills_in_has_words_where_there_is_none() -> None:
+    """A value that is to be worked out is one that some estimate gives, with a word for where it cannot."""
+    for advice, _, action in actions():
+        named = {name for _, name, _, _ in string.Formatter().parse(action.then) if name} if action.vague else set()
+        assert named <= WORKED_OUT, advice.id
+        assert not named or advice.id in EFFECTS, advice.id
+
+
+def test_what_makes_another_finding_worse_is_a_finding() -> None:
+    """`not_with` names a rule."""
+    assert {action.not_with for _, _, action in actions()} - {""} <= RULE_IDS
+
+
+def test_the_words_fit() -> None:
+    """Title and flag stand on one line of 80 columns; no sentence is longer than two of them."""
+    for advice in ADVICE:
+        assert len(advice.title) <= 40, advice.title
+        for text in (advice.cost, advice.harm, advice.disproved_by, advice.because):
+            assert len(text) <= 2 * WIDTH, text
+        assert advice.disproved_by, advice.id
+        assert advice.because, advice.id
+    for advice, _, action in actions():
+        if action.flag:
+            now = "now 123456, " if action.now else ""
+            assert len(f"{action.flag} {action.vague or action.then} ({now}restart)") <= WIDTH, action.flag
+        assert len(action.text) <= 2 * WIDTH, action.text
+        assert action.text or action.flag, advice.id
+
+
+def test_flags_of_one_engine_are_named_for_no_other() -> None:
+    """What holds for any server names no flag of an engine, in no word of it."""
+    own = re.compile(r"--(max-num|enable-|tensor|kv-|gpu-|ctx|chunked|mem-)")
+    for advice in ADVICE:
+        for key in (ANY, OTHERS):
+            assert not [each for each in advice.actions.get(key, ()) if each.flag or own.search(each.text)], advice.id
