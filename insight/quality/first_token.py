@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 
 class FirstToken(Struct, frozen=True):
-    """Mean absolute differences (L1) of the log-probability of the first token, over the rounds that tell all three."""
+    """Mean absolute differences (L1) of the log-probability of the first token, over the rounds that tell all three.
+
+    That a warm cache shifts it at all is no fault: a prompt worked on in parts is rounded otherwise. Two healthy
+    servers on a CPU, 16 rounds each: a llama-server (0c1e570) 0.0003 warm and 0 cold, a vLLM (0.32) 0 both times.
+    """
 
     warm: float
     """Between a cold and a warm cache."""
     cold: float
     """Between a cold cache and a cold one: the base rate."""
     excess: Interval
-    """Of the first over the second, round by round, with its paired bootstrap interval: above 0 where `lo` is."""
+    """Of the first over the second, round by round, with its paired bootstrap interval."""
 
 
 def first_token(graded: Iterable[Graded]) -> FirstToken | None:
