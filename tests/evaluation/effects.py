@@ -14,7 +14,18 @@ from msgspec.structs import replace
 
 from metrics.measure import measure
 from metrics.snapshot import Grade, Recommendation
-from simulator.faults import Clock, CoolingLoss, Neighbour, PowerCap
+from simulator.faults import (
+    BadRequests,
+    Clock,
+    CoolingLoss,
+    Errors,
+    HostPressure,
+    Ingress,
+    Neighbour,
+    PowerCap,
+    Shift,
+    Slow,
+)
 from simulator.scenario import EngineConfig, Scenario, load
 from tests.evaluation.live import Live
 
@@ -32,6 +43,11 @@ MEASURED_SECONDS = 60.0
 LONGER = 60.0
 """A scenario is watched for so much longer than its truth says, so that what was found has settled."""
 TRIED = (
+    "errors",
+    "bad_requests",
+    "slow_host",
+    "slow_ingress",
+    "power_brake",
     "overload",
     "cache_pressure",
     "slot_cap",
@@ -82,13 +98,20 @@ class Trial(Struct, frozen=True):
 
 
 def follow(scenario: Scenario, recommendation: Recommendation) -> Scenario:
-    """Make the changes of a recommendation to a scenario. Raises CannotBeFollowedError, also where there is none."""
+    """Make the change of a recommendation to a scenario: of several, which are ways to one end, the first that can be.
+
+    Raises CannotBeFollowedError where none can.
+    """
     mend = _MENDED.get(recommendation.id)
-    if not recommendation.changes and mend is None:
-        raise CannotBeFollowedError("it names no change")
+    if mend is not None:
+        return mend(scenario)
+    why = []
     for change in recommendation.changes:
-        scenario = _changed(scenario, change)
-    return scenario if mend is None else mend(scenario)
+        try:
+            return _changed(scenario, change)
+        except CannotBeFollowedError as error:
+            why.append(str(error))
+    raise CannotBeFollowedError("; ".join(why) or "it names no change")
 
 
 def _changed(scenario: Scenario, change: Change) -> Scenario:
@@ -140,9 +163,11 @@ def _replicas(scenario: Scenario, value: str) -> Scenario:
 def _speculation(scenario: Scenario, value: str) -> Scenario:
     """Switch it off, or draft so many tokens."""
     now = scenario.engine.speculation
-    if value.isdigit() and now is not None:
-        return _engine(scenario, speculation=replace(now, tokens=int(value)))
-    return _engine(scenario, speculation=None)
+    if value == "removed":
+        return _engine(scenario, speculation=None)
+    if now is None:
+        raise ValueError("it does not speculate")
+    return _engine(scenario, speculation=replace(now, tokens=int(value)))
 
 
 def _power(scenario: Scenario, value: str) -> Scenario:
@@ -175,16 +200,22 @@ _FLAGS: dict[str, Callable[[Scenario, str], Scenario]] = {
     "--data-parallel-size": _replicas,
     "replicas": _replicas,
     "--speculative-config": _speculation,
+    "--speculative-config.num_speculative_tokens": _speculation,
     "nvidia-smi": _power,
 }
 """What the flags of vLLM are in a scenario."""
 _MENDED: dict[str, Callable[[Scenario], Scenario]] = {
-    "cool_gpu": _without(CoolingLoss),
-    "raise_power_limit": _without(PowerCap),
-    "reset_clocks": _without(Clock),
-    "replace_gpu": _without(Clock),
-    "exclusive_gpu": _without(Neighbour),
     "balance_load": _evenly,
+    "cool_gpu": _without(CoolingLoss),
+    "error_causes": _without(Errors),
+    "exclusive_gpu": _without(Neighbour),
+    "hardware_check": _without(Clock),
+    "host_cpu": _without(Slow, HostPressure),
+    "ingress": _without(Ingress),
+    "isolate_straggler": _without(Clock),
+    "power_limit": _without(PowerCap),
+    "restore_prefix_cache": _without(Shift),
+    "validate_requests": _without(BadRequests),
 }
 """Recommendations that mend something, and are no setting of the server."""
 _SAME = {"expected_wait_seconds": "queue_seconds"}
@@ -205,7 +236,7 @@ def measured(view: View, target: str, quantity: str, seconds: float = MEASURED_S
 
 def lived(scenario: Scenario, seed: int) -> Live:
     """Watch a scenario for a while longer than its truth says."""
-    live = Live(scenario, seed)
+    live = Live(scenario, seed, at_home=True)
     for _ in live.watch(scenario.truth.watch_seconds + LONGER):
         pass
     live.now -= scenario.truth.poll_seconds

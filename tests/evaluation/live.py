@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from collectors.command_line import flags
+from collectors.engine_process import Found, limits
 from collectors.engines import identify
 from collectors.engines.dialect import read
 from collectors.exposition import Parser
 from insight.assess import Assessor
 from insight.lifecycle import Phase
 from insight.settings import Settings
-from metrics.sample import Sample, Source, State
+from metrics.sample import Process, Sample, Source, State
 from metrics.snapshot import Severity
 from metrics.store import Store
 from metrics.view import View
 from simulator.answers import AnswersCollector
 from simulator.faults import Ingress, WrongAnswers
 from simulator.host import HostCollector
-from simulator.nvml import GpuCollector
+from simulator.nvml import FIRST_PID, GpuCollector
 from simulator.page import render
 from simulator.probe import ProbeCollector
 from simulator.simulation import Simulation
@@ -49,10 +51,20 @@ class Live:
     """A Store and an Assessor that are fed poll by poll from a simulation.
 
     A probe and questions are sent where a fault needs them to be seen, or where `asked` says so: both are load.
+    `at_home` is on the server's own host, where its command line and its processes are seen.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, settings: Settings | None = None, *, asked: bool = False) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        settings: Settings | None = None,
+        *,
+        asked: bool = False,
+        at_home: bool = False,
+    ) -> None:
         self.scenario = scenario
+        self._home = _home(scenario) if at_home else Found()
         self.simulation = simulation = Simulation(scenario, seed)
         self.store = Store()
         self.assessor = Assessor(settings or Settings())
@@ -106,10 +118,31 @@ class Live:
             wall,
             self.now,
             counters=said.counters,
-            gauges=said.gauges,
+            gauges=self._home.gauges | said.gauges,
             histograms=said.histograms,
-            facts=said.facts,
+            facts=self._home.facts | said.facts,
+            processes=self._home.processes,
         )
+
+
+def _home(scenario: Scenario) -> Found:
+    """Tell what is known of the server's process, by its command line, which is that of its engine."""
+    engine, gpus = scenario.engine, scenario.gpus
+    line = ["vllm", "serve", engine.model]
+    line += ["--max-model-len", str(engine.max_model_len), "--tensor-parallel-size", str(gpus.tensor_parallel)]
+    line += ["--max-num-seqs", str(engine.max_num_seqs)]
+    line += ["--max-num-batched-tokens", str(engine.max_num_batched_tokens)]
+    line += ["--data-parallel-size", str(len(engine.replica_shares))]
+    if engine.max_num_queued_reqs is not None:
+        line += ["--max-num-queued-reqs", str(engine.max_num_queued_reqs)]
+    if engine.speculation is not None:
+        line += [
+            "--speculative-config",
+            f'{{"method": "eagle", "num_speculative_tokens": {engine.speculation.tokens}}}',
+        ]
+    facts = flags("vllm", line)
+    serving = gpus.tensor_parallel * len(engine.replica_shares)
+    return Found(facts, limits("vllm", facts), tuple(Process(FIRST_PID + index) for index in range(serving)))
 
 
 def _has(scenario: Scenario, kind: type) -> bool:

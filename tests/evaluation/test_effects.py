@@ -34,6 +34,13 @@ def test_flags_become_what_they_are_in_a_scenario() -> None:
     assert doubled.faults == scenario.faults
 
 
+def test_of_several_ways_the_first_that_can_be_gone_is_gone() -> None:
+    """More memory in words is no change to make; a smaller type of the KV cache is one."""
+    ways = advice("a", ("--gpu-memory-utilization", "higher"), ("--kv-cache-dtype", "fp8"), ("--max-num-seqs", "9"))
+    followed = follow(load("cache_pressure"), ways).engine
+    assert (followed.num_gpu_blocks, followed.max_num_seqs) == (6000, 128)
+
+
 def test_what_is_broken_is_mended() -> None:
     """Cooling takes the loss of cooling away, and a power limit the limit of before."""
     assert not any(isinstance(f, CoolingLoss) for f in follow(load("thermal_throttle"), advice("cool_gpu")).faults)
@@ -46,6 +53,7 @@ def test_what_is_broken_is_mended() -> None:
     [
         (advice("a"), "it names no change"),
         (advice("a", ("--swap-space", "8")), "the simulator has no --swap-space"),
+        (advice("a", ("--max-num-seqs", "higher"), ("-x", "1")), "--max-num-seqs higher: invalid literal"),
         (advice("a", ("--max-num-seqs", "many")), "--max-num-seqs many: invalid literal"),
         (advice("a", ("--kv-cache-dtype", "int4")), "--kv-cache-dtype int4: only fp8 is known"),
     ],
