@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from importlib import resources
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from simulator.arrivals import Load
-from simulator.faults import LoadChange
+from simulator.faults import Fault, LoadChange
 from simulator.lengths import Choice, Lognormal
-from simulator.scenario import ScenarioError, load, names, parse
+from simulator.scenario import EngineConfig, GpuConfig, ScenarioError, Truth, Workload, load, names, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,3 +193,25 @@ def test_load_steps_and_ramps() -> None:
     changing = Load([LoadChange(at=30.0, multiplier=1.0), LoadChange(at=10.0, multiplier=3.0, over=10.0)])
     assert [changing.at(second) for second in (0, 9.9, 10, 15, 20, 29.9, 30, 99)] == [1, 1, 1, 2, 3, 3, 1, 1]
     assert changing.most == 3.0
+
+
+def test_the_documentation_names_every_scenario_and_every_key() -> None:
+    """Whoever writes a file finds each key and each kind of fault in the README beside them, and each example."""
+    text = resources.files("simulator").joinpath("scenarios", "README.md").read_text("utf-8")
+    for name in names():
+        scenario = load(name)
+        assert f"| `{name}` | {scenario.title} |" in text
+        assert all(f"`{risk.id}` ({risk.since:g} s)" in text for risk in scenario.truth.risks)
+    kinds = {kind.__struct_config__.tag: kind for kind in get_args(Fault)}
+    for tag, kind in kinds.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{tag}` |"))
+        assert all(f"`{key}`" in row for key in kind.__struct_fields__ if key != "at")
+    for table in (EngineConfig, Workload, GpuConfig, Truth):
+        assert all(f"`{key}`" in text for key in table.__struct_fields__)
+
+
+def test_the_worked_example_of_the_documentation_is_a_scenario() -> None:
+    """It can be copied as it stands."""
+    text = resources.files("simulator").joinpath("scenarios", "README.md").read_text("utf-8")
+    example = parse(text.split("```toml\n")[1].split("```")[0], "example.toml", "example")
+    assert example.truth.risks[0].since == example.faults[0].at
