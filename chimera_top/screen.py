@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
     )
     if running.failure is not None:
         raise running.failure
+    if running.trouble is not None:
+        sys.stderr.write(f"chimera-top: {running.trouble}\n")
     return code
 
 
@@ -57,6 +60,11 @@ class _Running:
         self._stopped = threading.Event()
         self._begun = threading.Thread(target=lambda: None)
         self.failure: Exception | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """One line on what the session could not do; the screen went on all the same."""
+        return None if self._session is None else self._session.trouble
 
     def begin(self, publish: Publish) -> Callable[[], None]:
         """Build and start the session; returns what stops it."""

@@ -74,8 +74,6 @@ def watch_live(settings: Settings) -> int:
     for there in watched:
         if there.note:  # not before: the screen was there, and a server may have come meanwhile
             sys.stderr.write(f"chimera-top: {there.note}\n")
-    if recorder is not None and recorder.trouble:
-        sys.stderr.write(f"chimera-top: {recorder.trouble}\n")
     return code
 
 

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from chimera_top.config import Settings
+from chimera_top.screen import show
+from chimera_top.session import Session
+from collectors.clock import Clock
+from insight.assess import Assessor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from chimera_top.screen import Publish
+    from metrics.snapshot import Snapshot
+    from metrics.view import View
+
+
+class Once(Assessor):
+    """Of which one rule raises, once."""
+
+    raised = False
+
+    def observe(self, view: View) -> None:
+        super().observe(view)
+        if not self.raised:
+            self.raised = True
+            raise ZeroDivisionError("a rule")
+
+
+def test_what_went_wrong_behind_the_screen_is_told_when_it_closes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule that raises once costs one picture: the next is shown, and one line on stderr says that it happened."""
+    seen: list[Snapshot] = []
+    shown = threading.Event()
+
+    def screen(begin: Callable[[Publish], Callable[[], None]], **_flags: Any) -> int:
+        def publish(snapshot: Snapshot) -> None:
+            seen.append(snapshot)
+            shown.set()
+
+        stop = begin(publish)
+        assert shown.wait(30)
+        stop()
+        return 0
+
+    def make(publish: Publish) -> Session:
+        return Session([], Once(), interval=0.05, clock=Clock(), publish=publish)
+
+    monkeypatch.setattr("tui.app.run_screen", screen)
+    assert show(Settings(), make, waiting_for="nobody") == 0
+    assert capsys.readouterr().err == (
+        "chimera-top: internal error: ZeroDivisionError: a rule; --log-file FILE keeps where it came from\n"
+    )
+    named = [each.why for each in seen[0].not_visible if each.what == "part of this program"]
+    assert named == ["internal error: ZeroDivisionError: a rule"]
