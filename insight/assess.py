@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from insight import describe, lifecycle
-from insight.advice import recommendations
 from insight.causes import MASKS, SLOW_GPU
 from insight.levels import levels
 from insight.lifecycle import Phase
 from insight.onsets import onsets
 from insight.quality.score import quality_measures
+from insight.recommend.choose import recommendations
 from insight.recommend.known import Knowledge
 from insight.risks import risks, works_for
 from insight.rules import RULES
@@ -104,6 +104,7 @@ class Assessor:
         knowns = self._knowns(found, view)
         targets = self._targets(view, knowns)
         gpus = self._gpus(view)
+        advised, withheld = recommendations(found, targets, knowns, gpus, settings)
         seconds = max((each.window_seconds for each in targets if each.window_seconds is not None), default=None)
         if seconds is None:
             spans = [source.seconds(settings.window) for source in view.all(Source.GPU)]
@@ -127,7 +128,8 @@ class Assessor:
             quality=quality,
             scorecard=scorecard(view, targets, gpus, found, settings, quality),
             risks=found,
-            recommendations=recommendations(found, targets, settings),
+            recommendations=advised,
+            withheld=withheld,
             not_visible=describe.not_visible(view),
             events=_events(view, settings.window),
             onsets=onsets(targets, gpus, found),

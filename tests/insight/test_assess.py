@@ -306,17 +306,19 @@ def overloaded(drive: Drive, engine: str, rate: float | None = 2.0) -> Drive:
 
 
 def test_the_queue_cap_is_bounded_by_what_was_measured(drive: Callable[..., Drive]) -> None:
-    """At 2 finished a second and 2 s allowed, 4 may wait beside the 8 that run; the effect is a bound."""
-    cap, more = overloaded(drive(), "vllm").snapshot().recommendations
+    """At 2 finished a second and half of 2 s allowed, 2 may wait beside the 8 that run."""
+    advised = {each.id: each for each in overloaded(drive(), "vllm").snapshot().recommendations}
+    cap, more = advised["admission_control"], advised["scale_out"]
     assert (cap.id, cap.risks, cap.target) == ("admission_control", ("model_overloading",), URL)
-    assert any(line.startswith("N = 12: 8 that run, and 4 that may wait") for line in cap.because)
+    assert any(line.startswith("N = 10: 8 that run, and 2 that may wait") for line in cap.because)
     assert cap.effect is not None
-    assert (cap.effect.now, cap.effect.mid, cap.effect.hi) == (30.0, None, 2.0)
-    assert (cap.effect.basis, cap.effect.grade) == ("bound", Grade.C)
-    assert cap.actions[0].startswith("--max-num-queued-reqs N")
+    assert cap.effect.now == 30.0
+    assert cap.effect.hi == pytest.approx(2 / 1.8)
+    assert (cap.effect.basis, cap.effect.grade) == ("measured", Grade.C)
+    assert cap.changes[0].flag == "--max-num-queued-reqs"
+    assert cap.changes[0].proposed == "10"
     assert "takes a restart" in cap.actions[0]
-    assert more.effect is None
-    assert any(line.startswith("measured: with a queue all the time it finishes 2/s") for line in more.because)
+    assert any(line.startswith("one replica finishes 2/s (measured under a queue)") for line in more.because)
 
 
 def test_advice_speaks_the_flags_of_the_server_at_hand(drive: Callable[..., Drive]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from insight.estimators import balance, capacity
-from insight.estimators.effects import bound
+from insight.estimators.effects import bound, unknown
 from insight.estimators.forecast import itl_at
 from insight.objectives import label
 from insight.recommend.case import Estimate
@@ -29,12 +31,12 @@ ARRIVALS_SPREAD = 0.1
 _SLOTS_FACTOR = 2.0
 
 
-def served(case: Case, capacity_then: Effect, *, assumed: tuple[str, ...] = ()) -> Effect | None:
+def served(
+    come: float | None, now: float | None, capacity_then: Effect, *, assumed: tuple[str, ...] = ()
+) -> Effect | None:
     """Tell what will be finished per second: all that comes, or the new capacity where that is less."""
-    known = case.known
-    if known is None or known.arrivals is None or capacity_then.mid is None or capacity_then.lo is None:
+    if come is None or capacity_then.mid is None or capacity_then.lo is None:
         return None
-    come = known.arrivals
     lo, mid, hi = (
         min(come * spread, most)
         for spread, most in (
@@ -45,13 +47,13 @@ def served(case: Case, capacity_then: Effect, *, assumed: tuple[str, ...] = ()) 
     )
     return Effect(
         "requests_finished",
-        now=known.rate,
+        now=now,
         lo=lo,
         mid=mid,
         hi=hi,
         unit="1/s",
-        basis=capacity_then.basis,
-        grade=capacity_then.grade,
+        basis="model",
+        grade=max(Grade.B, capacity_then.grade),
         assumptions=(f"{units.rate(come)} go on arriving", *assumed, *capacity_then.assumptions),
         n=capacity_then.n,
         window_seconds=capacity_then.window_seconds,
@@ -70,6 +72,40 @@ def served_at_most(case: Case, growth: float, what: str) -> Effect | None:
     return bound("requests_finished", "1/s", known.rate, min(most, known.rate * (1 - ARRIVALS_SPREAD)), most, assumed)
 
 
+class Flow(Struct, frozen=True):
+    """What comes and what can be finished, requests a second."""
+
+    arrivals: float | None
+    capacity: Effect
+
+
+def flow(case: Case) -> Flow:
+    """Tell them by the windows of the server, else by the finding: under a queue what is finished is the capacity."""
+    known = case.known
+    if known is not None and known.capacity.mid is not None:
+        return Flow(known.arrivals, known.capacity)
+    rate = case.evidence("requests_finished")
+    arrivals = case.number("requests_arrived") or (known.arrivals if known else None)
+    if rate is None or not rate.value:
+        return Flow(arrivals, unknown("requests_finished", "1/s", "how many requests end, under a queue"))
+    lo, hi = rate.value * (1 - ARRIVALS_SPREAD), rate.value * (1 + ARRIVALS_SPREAD)
+    return Flow(
+        arrivals,
+        Effect(
+            "requests_finished",
+            now=rate.value,
+            lo=lo,
+            mid=rate.value,
+            hi=hi,
+            unit="1/s",
+            basis="measured",
+            grade=Grade.C,
+            assumptions=("a queue stood meanwhile",),
+            window_seconds=rate.window_seconds,
+        ),
+    )
+
+
 def admission_control(case: Case) -> Estimate:
     """Bound the wait of what is let in: by Little's law n in the queue at r finished a second wait n / r.
 
@@ -77,37 +113,39 @@ def admission_control(case: Case) -> Estimate:
     batch comes on top; a limit on the queue alone would cut the batch down. While more comes than is finished the
     queue stands at its cap, so the wait is that of a full queue.
     """
-    known, objective = case.known, objective_for("ttft_seconds", case.settings.objectives)
-    if known is None or objective is None or known.capacity.mid is None:
-        return Estimate(because=("a limit takes the capacity, which is not known yet", *_needs(known)))
-    running = case.number("requests_running") or known.batch
-    most = math.floor(known.capacity.mid * objective.limit * QUEUE_SHARE)
-    rate = units.rate(known.capacity.mid)
+    objective = objective_for("ttft_seconds", case.settings.objectives)
+    found = flow(case)
+    most_finished = found.capacity
+    if objective is None or most_finished.mid is None:
+        return Estimate(because=("a limit cannot be worked out without the rate at which requests end",))
+    running = case.number("requests_running") or (case.known.batch if case.known else 0.0)
+    most = math.floor(most_finished.mid * objective.limit * QUEUE_SHARE)
+    rate = units.rate(most_finished.mid)
     if most < 1:
         return Estimate(because=(f"at {rate} finished even one request that waits misses {label(objective)}",))
-    lo, hi = known.capacity.lo or known.capacity.mid, known.capacity.hi or known.capacity.mid
+    lo, hi = most_finished.lo or most_finished.mid, most_finished.hi or most_finished.mid
     in_flight = round(running) + most
     effect = Effect(
         "queue_seconds",
         now=case.number("expected_wait_seconds"),
         lo=most / hi * (1 - QUEUE_SPREAD),
-        mid=most / known.capacity.mid * (1 - QUEUE_SPREAD / 2),
+        mid=most / most_finished.mid * (1 - QUEUE_SPREAD / 2),
         hi=most / lo,
         unit="s",
-        basis=known.capacity.basis,
-        grade=Grade.B,
+        basis=most_finished.basis,
+        grade=max(Grade.B, most_finished.grade),
         assumptions=(f"it goes on finishing {rate}, and more than that comes", "the prefill comes on top of the wait"),
-        n=known.capacity.n,
-        window_seconds=known.capacity.window_seconds,
+        n=most_finished.n,
+        window_seconds=most_finished.window_seconds,
         valid_if=("what is refused is not sent again at once",),
     )
-    refused = 1 - known.capacity.mid / known.arrivals if known.arrivals else 0.0
     because = [
         (
             f"N = {in_flight}: {units.count(running)} that run, and {most} that may wait, which at {rate} finished is "
             f"half of the {units.value(objective.limit, 's')} of {label(objective)}"
         )
     ]
+    refused = 1 - most_finished.mid / found.arrivals if found.arrivals else 0.0
     if refused > 0:
         because.append(f"what comes above the capacity is refused at once: {units.value(refused, 'ratio')} of it now")
     return Estimate(effect, tuple(because), {"in_flight": str(in_flight), "queue": str(most)})
@@ -115,33 +153,32 @@ def admission_control(case: Case) -> Estimate:
 
 def scale_out(case: Case) -> Estimate:
     """Tell how many replicas carry what comes, and what is finished then."""
-    known = case.known
-    if known is None or known.arrivals is None or known.capacity.mid is None or known.capacity.lo is None:
-        return Estimate(because=("how many replicas it takes follows from the capacity of one", *_needs(known)))
-    replicas = max(2, math.ceil(known.arrivals / (REPLICA_LOAD * known.capacity.lo)))
-    one = known.capacity
+    found = flow(case)
+    one, come = found.capacity, found.arrivals
+    if one.mid is None or one.lo is None:
+        return Estimate(because=("how many replicas it takes follows from the capacity of one", *_needs(case.known)))
+    how = "measured under a queue" if one.basis == "measured" else "by its step times"
+    said = f"one replica finishes {units.rate(one.mid)} ({how})"
+    if come is None:
+        return Estimate(because=(said, "how many requests come is not known"))
+    replicas = max(2, math.ceil(come / (REPLICA_LOAD * one.lo)))
     together = Effect(
         "requests_finished",
         now=None,
-        lo=replicas * one.lo if one.lo is not None else None,
-        mid=replicas * known.capacity.mid,
+        lo=replicas * one.lo,
+        mid=replicas * one.mid,
         hi=None if one.hi is None else replicas * one.hi,
         unit="1/s",
-        basis=one.basis,
-        grade=Grade.B,
+        basis="model",
+        grade=max(Grade.B, one.grade),
         assumptions=(*one.assumptions, "the load is spread evenly"),
         n=one.n,
         window_seconds=one.window_seconds,
     )
-    how = "measured under a queue" if one.basis == "measured" else "by its step times"
-    because = (
-        (
-            f"one replica finishes {units.rate(one.mid)} ({how}), {units.rate(known.arrivals)} arrive: {replicas} of "
-            f"them work at {units.value(known.arrivals / (replicas * known.capacity.mid), 'ratio')}"
-        ),
-    )
-    assumed = (f"{replicas} replicas alike",)
-    return Estimate(served(case, together, assumed=assumed), because, {"replicas": str(replicas)})
+    share = units.value(come / (replicas * one.mid), "ratio")
+    because = (f"{said}, {units.rate(come)} arrive: {replicas} of them work at {share}",)
+    effect = served(come, one.now, together, assumed=(f"{replicas} replicas alike",))
+    return Estimate(effect, because, {"replicas": str(replicas)})
 
 
 def raise_slots(case: Case) -> Estimate:
@@ -175,7 +212,7 @@ def raise_slots(case: Case) -> Estimate:
             f"{units.value(batch_itl, 's')} with all of them taken"
         ),
     )
-    return Estimate(served(case, then), because, values)
+    return Estimate(served(known.arrivals, known.rate, then), because, values)
 
 
 def _slots_wanted(known: Known, now: float) -> int:
@@ -210,12 +247,6 @@ def balance_load(case: Case) -> Estimate:
 
     effect = balance.balanced(rates, forecast, now=known.itl)
     return Estimate(effect if effect.basis != "unknown" else None, (effect.needs,) if effect.needs else ())
-
-
-def at_most(case: Case, quantity: str, unit: str, now: float | None, lo: float, assumed: str) -> Effect:
-    """Bound an effect from one side: it goes down to `lo` at best."""
-    del case
-    return bound(quantity, unit, now, lo, now, (assumed,))
 
 
 def _needs(known: Known | None) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ def _roomier(case: Case, growth: float, what: str) -> Estimate:
     lost = _preemption_loss(known)
     if lost:
         because.append(lost)
-    return Estimate(served(case, then, assumed=(what,)), tuple(because), {"kv_tokens": str(round(holds))})
+    return Estimate(
+        served(known.arrivals, known.rate, then, assumed=(what,)), tuple(because), {"kv_tokens": str(round(holds))}
+    )
 
 
 def offload(case: Case) -> Estimate:
@@ -87,7 +89,9 @@ def lower_max_num_seqs(case: Case) -> Estimate:
     lost = _preemption_loss(known)
     because = (f"nine tenths of the cache hold {holds} sequences of {units.count(round(known.resident))} tokens",)
     then = capacity.slot_capacity(known.fitted, known.traffic, float(holds))
-    return Estimate(served(case, then), (*because, lost) if lost else because, {"slots": str(holds)})
+    return Estimate(
+        served(known.arrivals, known.rate, then), (*because, lost) if lost else because, {"slots": str(holds)}
+    )
 
 
 def _preemption_loss(known: Known) -> str:
