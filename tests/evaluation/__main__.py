@@ -10,6 +10,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from simulator.scenario import names
@@ -31,9 +32,9 @@ VARIANT_SEEDS = 3
 def main() -> int:
     """Run the parts that are asked for; all where none is."""
     asked = _arguments()
-    os.nice(10)  # it takes minutes, and whoever else works here does not wait for it
     held = True
-    with ProcessPoolExecutor() as pool:
+    # It takes minutes, and whoever else works here does not wait for it.
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=os.nice, initargs=(10,)) as pool:
         for part in asked.part or PARTS:
             lines, holds = _PARTS[part](pool, asked)
             sys.stdout.write("\n".join([f"### {part}", "", *lines, "", ""]))
