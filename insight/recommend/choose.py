@@ -182,9 +182,9 @@ def _ranked(
         # What lifts this limit alone is made for it; another replica lifts any.
         chosen = min(lifting, key=lambda index: (len(ranked[index].advice.relieves), index))
         for index in mine:
-            word = "lifts" if index == chosen else "contributes, as others lift"
+            word = "lifts" if index == chosen else "contributes;"
             one = ranked[index].one
-            because = (*one.because, f"{word} what is reached first: {_LIMITS[limit]}")
+            because = (*one.because, f"{word} the limit reached first: {_LIMITS[limit]}")
             ranked[index] = replace(ranked[index], one=replace(one, because=because))
         ranked.insert(mine[0], ranked.pop(chosen))
     return [each.one for each in ranked]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from metrics.snapshot import Target
 
 _FLAG = "flag_"
+_OPPOSITE = {"True": "False", "False": "True"}
 
 
 class Setting(Struct, frozen=True):
@@ -78,7 +79,10 @@ class Setting(Struct, frozen=True):
 
 def setting(action: Action, target: Target | None, values: Mapping[str, str]) -> Setting:
     """Look up what is set, and fill in what an estimate worked out."""
-    return Setting(action, in_force(action.now, target), _proposed(action, target, values))
+    now = in_force(action.now, target)
+    if action.flag.startswith("--no-"):  # its fact is that of what it turns off
+        now = _OPPOSITE.get(now or "", now)
+    return Setting(action, now, _proposed(action, target, values))
 
 
 def in_force(names: str, target: Target | None) -> str | None:

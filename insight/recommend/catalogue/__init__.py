@@ -24,13 +24,13 @@ ADVICE: tuple[Advice, ...] = (
     *service.ADVICE,
     *hardware.ADVICE,
     *host.ADVICE,
-    *quality.ADVICE,
     *traffic.ADVICE,
     *cache.ADVICE,
     *prefix.ADVICE,
     *steps.ADVICE,
     *scaling.ADVICE,
     *decoding.ADVICE,
+    *quality.ADVICE,
 )
 """In the order in which it is given for one finding: what is done at once before what takes hardware."""
 

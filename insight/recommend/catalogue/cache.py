@@ -24,7 +24,7 @@ ADVICE: tuple[Advice, ...] = (
                     not_with="gpu_oversubscription",
                 ),
                 Action(
-                    "if no request needs it: it frees nothing, but bounds what one may take",
+                    "if no request needs more: bounds what one may take",
                     "--max-model-len",
                     "max_model_len flag_max_model_len",
                     "lower",

@@ -59,9 +59,9 @@ ADVICE: tuple[Advice, ...] = (
             "vllm": (
                 Action(
                     "pays where few requests run",
-                    "--speculative-config",
-                    "flag_speculative_method flag_num_speculative_tokens",
-                    '\'{"method": "ngram", ...}\'',
+                    "--spec-method",
+                    "flag_speculative_method",
+                    "ngram",
                     restart=True,
                     done=("ngram", "eagle", "eagle3", "mtp", "medusa", "draft_model", "suffix", "mlp_speculator"),
                     not_with="model_overloading",

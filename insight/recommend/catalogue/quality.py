@@ -11,7 +11,7 @@ ADVICE: tuple[Advice, ...] = (
         id="roll_back",
         title="Roll back what was changed",
         kind="quality assurance",
-        rules=("quality_regression",),
+        rules=("quality_regression", "answer_drift"),
         actions={
             "vllm": (
                 Action(
@@ -133,7 +133,7 @@ ADVICE: tuple[Advice, ...] = (
                     "--no-enable-prefix-caching",
                     "enable_prefix_caching flag_enable_prefix_caching",
                     restart=True,
-                    done=("False",),
+                    done=("True",),
                 ),
                 Action(
                     "prefixes that differ never share a key",
@@ -177,7 +177,7 @@ ADVICE: tuple[Advice, ...] = (
                     "--no-cache-prompt",
                     "flag_cache_prompt",
                     restart=True,
-                    done=("False",),
+                    done=("True",),
                 ),
             ),
             ANY: (

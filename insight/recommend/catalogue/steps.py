@@ -107,7 +107,7 @@ ADVICE: tuple[Advice, ...] = (
         id="retune",
         title="Tune the engine for the load of now",
         kind="engine parameters",
-        rules=("model_drift", "answer_drift", "efficiency_regression"),
+        rules=("model_drift", "efficiency_regression"),
         actions={
             "vllm": (
                 Action(

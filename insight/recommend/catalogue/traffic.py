@@ -81,7 +81,7 @@ ADVICE: tuple[Advice, ...] = (
             "llamacpp": (Action("a proxy that keeps a conversation on its slot, else by the fewest under way"),),
             ANY: (Action("send to the replica with the fewest requests under way"),),
         },
-        relieves=("objective",),
+        relieves=("measured",),
         harm="prefixes that one replica had cached are computed on several",
         disproved_by="requests that run differ as much between replicas as before, or the prefix hit rate falls",
         because="what balance brings follows from the step times of one replica",
@@ -107,7 +107,7 @@ ADVICE: tuple[Advice, ...] = (
         id="finish_requests",
         title="Let requests end as they should",
         kind="preprocessing",
-        rules=("abort_or_truncation", "answer_drift"),
+        rules=("abort_or_truncation",),
         actions={
             "vllm": (
                 Action(

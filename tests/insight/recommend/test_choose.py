@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.command_line import flags
 from insight.estimators.effects import unknown
 from insight.estimators.step_time import NoStepTime
 from insight.estimators.steps import Limits
@@ -14,7 +17,7 @@ from insight.recommend.choose import recommendations, server_of
 from insight.recommend.known import Known
 from insight.rules import RULES
 from insight.settings import Settings
-from metrics.sample import State
+from metrics.sample import Sample, Source, State
 from metrics.snapshot import (
     Effect,
     Gpu,
@@ -27,6 +30,11 @@ from metrics.snapshot import (
     Target,
     Withheld,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.insight.conftest import Drive
 
 URL = "http://127.0.0.1:8000"
 OTHER = "http://127.0.0.1:8001"
@@ -159,6 +167,20 @@ def test_the_value_in_force_stands_beside_the_flag() -> None:
     assert found["raise_slots"].actions == ("--max-num-seqs higher (now 64; takes a restart)", CHECK)
 
 
+def test_the_command_line_is_read_as_the_advice_asks_for_it(drive: Callable[[], Drive]) -> None:
+    """From the arguments of the process to the words of the advice; what is not seen is said to be so."""
+    driven = drive()
+    facts = {"engine": "vllm", **flags("vllm", ["vllm", "serve", "m", "--max-num-seqs", "8"])}
+    for mono in range(60):
+        gauges = {"requests_running": 8.0, "requests_waiting": 40.0, "kv_cache_usage": 0.4}
+        counters = {"requests_finished": float(mono), "output_tokens_total": 100.0 * mono, "engine_steps": 10.0 * mono}
+        sample = Sample(URL, Source.SERVER, 1.0 + mono, float(mono), gauges=gauges, counters=counters, facts=facts)
+        driven.poll(float(mono), sample)
+    changes = [change for each in driven.snapshot().recommendations for change in each.changes]
+    assert {change.flag: change.now for change in changes}["--max-num-seqs"] == "8"
+    assert {change.flag: change.now for change in changes}["--max-num-queued-reqs"] == "not set (default)"
+
+
 def test_a_gauge_tells_what_no_flag_does() -> None:
     """llama.cpp tells its slots itself."""
     target = server("llamacpp")
@@ -182,11 +204,21 @@ def test_what_is_in_force_already_is_not_proposed() -> None:
     assert any("--enable-prefix-caching" in each for each in found["shorten_prefill"].actions)
 
 
+def test_a_flag_that_turns_off_is_in_force_where_that_is_off() -> None:
+    """Prefix caching that runs is switched off for a test; where it is off already nobody is told to."""
+    risk = (finding("cache_inconsistency", f"quality:{URL}"),)
+    for cached, told in (("True", True), ("False", False)):
+        target = server("vllm", {"enable_prefix_caching": cached})
+        (one, *_), _ = recommendations(risk, (target,), {}, (), Settings())
+        now = {change.flag: change.now for change in one.changes}
+        assert now.get("--no-enable-prefix-caching") == ("False" if told else None)
+
+
 def test_an_engine_hears_of_its_own_flags() -> None:
     """The same finding is answered in the words of each server, and without flags where nobody knows what it is."""
-    flags = {"vllm": "--max-num-seqs", "sglang": "--max-running-requests", "tgi": "--max-batch-size"}
-    flags |= {"trtllm": "--max_batch_size", "llamacpp": "-np"}
-    for engine, flag in flags.items():
+    limits = {"vllm": "--max-num-seqs", "sglang": "--max-running-requests", "tgi": "--max-batch-size"}
+    limits |= {"trtllm": "--max_batch_size", "llamacpp": "-np"}
+    for engine, flag in limits.items():
         found, _ = advised("slot_cap", target=server(engine))
         assert found["raise_slots"].actions[0].startswith(f"{flag} higher")
     for nobody in ("ollama", None):
@@ -240,6 +272,7 @@ def test_one_piece_of_advice_for_several_findings_stands_once() -> None:
         (("model_overloading", "cache_saturation"), "slots", "kv_cache_capacity"),
         (("model_overloading", "itl_slo"), "objective", "smaller_steps"),
         (("stuck_server", "model_overloading"), "slots", "restart_server"),
+        (("replica_imbalance", "model_overloading"), "measured", "balance_load"),
     ],
 )
 def test_what_lifts_the_limit_reached_first_comes_first(
@@ -253,10 +286,10 @@ def test_what_lifts_the_limit_reached_first_comes_first(
 def test_the_rest_contributes() -> None:
     """One piece of advice lifts the limit that is reached first, and the others say that they contribute."""
     found, _ = advised("model_overloading", "slot_cap", binding="slots")
-    said = {name: one.because[-1] for name, one in found.items() if "what is reached first" in one.because[-1]}
-    assert said["raise_slots"] == "lifts what is reached first: the limit of running requests"
+    said = {name: one.because[-1] for name, one in found.items() if "reached first" in one.because[-1]}
+    assert said["raise_slots"] == "lifts the limit reached first: the limit of running requests"
     assert set(said.values()) - {said["raise_slots"]} == {
-        "contributes, as others lift what is reached first: the limit of running requests"
+        "contributes; the limit reached first: the limit of running requests"
     }
     assert list(found)[1:3] == ["admission_control", "scale_out"]
 
