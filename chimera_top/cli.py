@@ -27,7 +27,7 @@ COMMANDS = {
 
 _EPILOG = """\
 TARGET is the base URL of a server (http://host:8000), the URL of its metrics page, or a recording.
-Without TARGET: the servers found on this host, else http://127.0.0.1:8000.
+Without TARGET: the servers of this host, also those that come while it runs.
 
 commands:
 {commands}
