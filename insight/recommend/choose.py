@@ -159,9 +159,9 @@ def _answered(risk_id: str, present: frozenset[str]) -> tuple[str, ...]:
 
 def _together(first: Recommendation, second: Recommendation) -> Recommendation:
     """Make one of the same advice on two findings: with the numbers of the worse one, where it has any."""
+    told = second if first.effect is None and second.effect is not None else first
     return replace(
-        first,
-        effect=first.effect if first.effect is not None else second.effect,
+        told,
         because=tuple(dict.fromkeys((*first.because, *second.because))),
         risks=tuple(dict.fromkeys((*first.risks, *second.risks))),
         target=first.target if first.target == second.target else None,

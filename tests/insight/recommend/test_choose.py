@@ -12,6 +12,8 @@ from collectors.command_line import flags
 from insight.estimators.effects import unknown
 from insight.estimators.step_time import NoStepTime
 from insight.estimators.steps import Limits
+from insight.recommend import choose
+from insight.recommend.case import Estimate
 from insight.recommend.catalogue import CHECK
 from insight.recommend.choose import recommendations, server_of
 from insight.recommend.known import Known
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 URL = "http://127.0.0.1:8000"
 OTHER = "http://127.0.0.1:8001"
 UUID = "GPU-1"
+EFFECT = Effect("requests_finished", 1.0, 2.0, 3.0, 4.0, "1/s", "model", Grade.B)
 TITLES = {rule.id: rule.title for rule in RULES}
 
 
@@ -260,6 +263,19 @@ def test_one_piece_of_advice_for_several_findings_stands_once() -> None:
     one = found["smaller_steps"]
     assert one.risks == ("itl_slo", "tpot_slo")
     assert {"itl_slo holds", "tpot_slo holds"} <= set(one.because)
+
+
+def test_numbers_come_from_the_finding_that_has_them() -> None:
+    """Where nothing could be worked out for the worse finding, value and effect are those for the other one."""
+    risks = (finding("model_overloading"), finding("admission_rejections"))
+    estimates = iter((Estimate(because=("not known yet",)), Estimate(effect=EFFECT, values={"replicas": "3"})))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose, "EFFECTS", {"scale_out": lambda _: next(estimates)})
+        found, _ = recommendations(risks, (server(),), {}, (), Settings())
+    one = next(each for each in found if each.id == "scale_out")
+    assert (one.effect, one.changes[0].proposed) == (EFFECT, "3")
+    assert one.risks == ("model_overloading", "admission_rejections")
+    assert "not known yet" in one.because
 
 
 @pytest.mark.parametrize(
