@@ -26,7 +26,8 @@ OF_SERVER = (
 )
 """Of the quantiles p95 alone: over a window that moves on, a twentieth of slow requests shows in it, in p50 it takes
 half of them."""
-OF_GPU = ("temperature_celsius", "sm_clock_hertz", "power_watts", "utilisation")
+OF_GPU = ("temperature_celsius", "sm_clock_hertz", "power_watts")
+"""Only of a GPU whose clock changed: power and heat of the others go with the load, and there are eight of them."""
 FEWEST_BEFORE = 5
 """Points that it takes to say what had been."""
 RUN = 3
@@ -53,9 +54,14 @@ def onsets(targets: Iterable[Target], gpus: Iterable[Gpu], risks: Iterable[Risk]
         return ()
     found = chain(
         *(_of(each.id, each.tracks, OF_SERVER, min(began), each.quantile_seconds or 0.0) for each in targets),
-        *(_of(f"gpu:{each.uuid}", each.tracks, OF_GPU, min(began), 0.0) for each in gpus),
+        *(_of_gpu(each, min(began)) for each in gpus),
     )
     return tuple(sorted(found, key=lambda each: each.wall))
+
+
+def _of_gpu(gpu: Gpu, began: float) -> list[Onset]:
+    found = list(_of(f"gpu:{gpu.uuid}", gpu.tracks, OF_GPU, began, 0.0))
+    return found if any(each.quantity == "sm_clock_hertz" for each in found) else []
 
 
 def _of(

@@ -7,7 +7,7 @@ import pytest
 from insight.onsets import onsets
 from metrics import units
 from metrics.sample import State
-from metrics.snapshot import Risk, RiskState, Severity, Target, Track
+from metrics.snapshot import Gpu, Risk, RiskState, Severity, Target, Track
 
 WALL = 1_800_000_000.0
 STEP = 2.0
@@ -77,6 +77,47 @@ def test_what_changed_is_listed_in_the_order_in_which_it_changed() -> None:
     assert found[0].after == pytest.approx(0.98, abs=0.02)
     assert found[0].within_seconds == STEP
     assert found[2].within_seconds == 30.0
+
+
+def gpu(clock: list[float | None], heat: list[float | None]) -> Gpu:
+    tracks = {
+        "sm_clock_hertz": Track("Hz", WALL, STEP, tuple(clock)),
+        "temperature_celsius": Track("celsius", WALL, STEP, tuple(heat)),
+    }
+    return Gpu(
+        index=3,
+        uuid="GPU-3",
+        name=None,
+        state=State.OK,
+        reason="",
+        age_seconds=0.0,
+        simulated=False,
+        utilisation=None,
+        memory_used_bytes=None,
+        memory_total_bytes=None,
+        power_watts=None,
+        power_limit_watts=None,
+        energy_joules=None,
+        temperature_celsius=None,
+        memory_temperature_celsius=None,
+        sm_clock_hertz=None,
+        sm_clock_max_hertz=None,
+        throttle_reasons=None,
+        throttled_seconds=None,
+        ecc_uncorrected=None,
+        xids=(),
+        processes=None,
+        tracks=tracks,
+    )
+
+
+def test_a_gpu_is_told_of_where_its_clock_changed() -> None:
+    """Heat rose and then the clock fell; heat alone goes with the load, and is not told."""
+    heat, clock = stepped(60.0, 88.0, 70, 0.5, 1), stepped(1.98e9, 1.155e9, 50, 0.0, 2)
+    found = onsets([], [gpu(clock, heat)], [risk(30)])
+    assert [each.quantity for each in found] == ["temperature_celsius", "sm_clock_hertz"]
+    assert {each.target for each in found} == {"gpu:GPU-3"}
+    assert not onsets([], [gpu([1.98e9] * 150, heat)], [risk(30)])
 
 
 @pytest.mark.parametrize("seed", range(20))
