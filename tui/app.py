@@ -20,7 +20,18 @@ from tui.frame import frame
 from tui.palette import COLOURED, COLOURLESS
 from tui.strips import Strips
 from tui.terminal import guarded
-from tui.view import FOCI, WINDOWS, View, chosen_gpu, chosen_risk, chosen_target, open_risks, ordered_gpus
+from tui.view import (
+    FOCI,
+    QUIET,
+    WINDOWS,
+    View,
+    chosen_gpu,
+    chosen_risk,
+    chosen_target,
+    on_quiet,
+    open_risks,
+    ordered_gpus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -272,16 +283,18 @@ class ChimeraApp(App[None]):
             self._look(gpu=gpus[max(0, min(len(gpus) - 1, at + step))].uuid)
         elif self.view.focus == "risks" and (risks := open_risks(self.snapshot)):
             current = chosen_risk(self.snapshot, self.view) or risks[0]
-            chosen = risks[max(0, min(len(risks) - 1, risks.index(current) + step))]
-            self._look(risk=(chosen.id, chosen.target))
+            at = len(risks) if self.view.risk == QUIET else risks.index(current)
+            at = max(0, min(len(risks), at + step))  # below the last of them is the line of those that do not hold
+            self._look(risk=(risks[at].id, risks[at].target) if at < len(risks) else QUIET)
 
     def action_deeper(self) -> None:
         """Open what is chosen: why this risk, this GPU, every number."""
         if self.snapshot is None or self.view.page != "overview":
             return
         risk = chosen_risk(self.snapshot, self.view)
+        below = on_quiet(self.snapshot, self.view)
         self._look(
-            page={"risks": "why", "gpus": "gpu", "numbers": "numbers"}[self.view.focus],
+            page={"risks": "watched" if below else "why", "gpus": "gpu", "numbers": "numbers"}[self.view.focus],
             opened=(risk.id, risk.target) if risk is not None else None,
             scroll=0,
         )
@@ -306,7 +319,8 @@ def run_screen(
 
     `begin(publish)` starts the collecting thread and returns what stops it; `publish` takes each Snapshot and never
     waits. `export` writes a report and returns the line to show: its path, or why not. `set_window` is told the window
-    in seconds that the user chose. `mark` marks the moment and returns the line to show. `waiting` stands on the screen until the first Snapshot.
+    in seconds that the user chose. `mark` marks the moment and returns the line to show. `waiting` stands on the screen
+    until the first Snapshot.
     """
     charset = choose_charset(os.environ.get("TERM", ""), ascii_only=ascii)
     app = ChimeraApp(

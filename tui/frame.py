@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.layout import Counts, layout
-from tui.panes import device, footer, gpus, graphs, header, load, reference, risks, targets, why
+from tui.panes import capacity, device, footer, gpus, graphs, header, load, reference, risks, targets, watched, why
 from tui.rows import fit_row, to_ascii
 from tui.view import chosen_risk, chosen_target, open_risks
 
@@ -31,6 +31,7 @@ PANES: Mapping[str, Pane] = {
     "requests": graphs.requests,
     "load": load.load,
     "phases": load.phases,
+    "estimates": capacity.estimates,
     "gpus": gpus.gpus,
     "host": gpus.host,
     "risks": risks.risks,
@@ -60,7 +61,9 @@ def counts(snapshot: Snapshot, view: View, width: int) -> Counts:
         targets=len(snapshot.targets),
         gpus=max(gpus.gpu_lines(snapshot, width), 1 if gpus.unseen_reason(snapshot) else 0),
         risks=len(open_risks(snapshot)),
+        quiet=int(bool(watched.counted(snapshot, more=False))),
         advice=len(risks.advice_lines(snapshot, view, width)),
+        estimates=capacity.lines(snapshot, target),
         unseen=risks.unseen_lines(snapshot, width) if snapshot.not_visible else 0,
         host=int(snapshot.host is not None),
         evidence=len(risk.evidence) if risk is not None else 0,
@@ -107,6 +110,8 @@ def _deeper(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
 def _page(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     if view.page == "why":
         return why.why(snapshot, view, width, height)
+    if view.page == "watched":
+        return watched.watched(snapshot, width)
     if view.page == "gpu":
         return device.device(snapshot, view, width, height)
     if view.page == "numbers":

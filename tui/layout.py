@@ -31,6 +31,10 @@ class Counts(NamedTuple):
     gpus: int = 0
     """Lines below the heading: GPUs, or why there is none."""
     risks: int = 1
+    quiet: int = 0
+    """1 where there are risks that do not hold: a line, where there is room for it."""
+    estimates: int = 0
+    """Lines: how loaded the server is, then its levels of load where there were several."""
     advice: int = 0
     unseen: int = 0
     host: int = 0
@@ -58,7 +62,7 @@ _GROWTH = (
     ("gpus", 3),
     ("ttft", 7),
     ("risks", 6),
-    ("evidence", 4),
+    ("evidence", 6),
     ("gpus", 10),
     ("load", 5),
 )
@@ -73,20 +77,23 @@ def _bands(width: int, height: int, counts: Counts) -> list[Band]:
     tall = height >= 34
     huge = height >= 44 and wide
     score = 5 if huge else 1
+    graph = 6 if height >= 24 else 5
+    risks = 1 + max(1, counts.risks + (counts.quiet if tall else 0))
     bands = [
         Band(("header",), 1, 1, 1),
         Band(("verdict",), 0, min(2, counts.verdict) if height > 8 else 1, max(1, counts.verdict)),
         Band(("targets",), 6, 3, 1 + counts.targets) if counts.targets > 1 and height >= 28 else None,
         Band(("score",), 9, 1, score) if not small else None,
         Band(("numbers",), 4, 2, 2) if small else None,
-        Band(("ttft", "throughput") if wide else ("ttft",), 7 if not small else 16, 5, height),
+        Band(("ttft", "throughput") if wide else ("ttft",), 7 if not small else 16, graph, height),
         Band(("throughput",), 15, 5, height) if not wide else None,
         Band(("itl", "requests"), 14, 6, height) if wide and tall else None,
         Band(("load", "phases") if wide else ("load",), 5, 3, 5 if tall else 3) if not small else None,
         Band(("phases",), 12, 3, 3) if not wide and not small else None,
+        Band(("estimates",), 11, 1, counts.estimates if huge else 1) if counts.estimates and not small else None,
         Band(("gpus",), 8, 1 + min(2, counts.gpus), 1 + counts.gpus) if counts.gpus else None,
         Band(("host",), 13, 1, 1) if counts.host else None,
-        Band(("risks",), 3, 1 + min(3, max(1, counts.risks)) if height > 8 else 2, 1 + max(1, counts.risks)),
+        Band(("risks",), 3, 1 + min(3, max(1, counts.risks)) if height > 8 else 2, risks),
         Band(("evidence",), 12, 2, 1 + counts.evidence) if counts.evidence and tall else None,
         Band(("advice",), 10, 1, min(counts.advice, 3) if tall else 1) if counts.advice else None,
         Band(("unseen",), 11, 1, min(counts.unseen, 3) if tall else 1) if counts.unseen else None,

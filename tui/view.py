@@ -11,14 +11,18 @@ from metrics.snapshot import RiskState, Severity
 from tui.rows import Charset
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Gpu, Recommendation, Risk, Snapshot, Target
+    from metrics.snapshot import Gpu, Recommendation, Risk, Snapshot, Target, Withheld
     from tui.palette import StyleName
 
-Page = Literal["overview", "why", "gpu", "numbers", "help"]
+Page = Literal["overview", "why", "watched", "gpu", "numbers", "help"]
 Focus = Literal["risks", "gpus", "numbers"]
 FOCI: tuple[Focus, ...] = ("risks", "gpus", "numbers")
 WINDOWS = (60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
 """Windows that `+` and `-` step through, seconds."""
+
+
+QUIET = ("", None)
+"""Chosen in place of a risk: the line of those that do not hold."""
 
 
 class View(Struct, frozen=True):
@@ -55,6 +59,11 @@ def chosen_risk(snapshot: Snapshot, view: View) -> Risk | None:
     """Find the chosen risk; the worst where none is chosen or the chosen one has gone."""
     risks = open_risks(snapshot)
     return next((risk for risk in risks if (risk.id, risk.target) == view.risk), risks[0] if risks else None)
+
+
+def on_quiet(snapshot: Snapshot, view: View) -> bool:
+    """Tell whether the line of the risks that do not hold is chosen, as it is where none does."""
+    return view.risk == QUIET or not open_risks(snapshot)
 
 
 def opened_risk(snapshot: Snapshot, view: View) -> Risk | None:
@@ -102,6 +111,11 @@ def advice_for(snapshot: Snapshot, risk: Risk | None) -> tuple[Recommendation, .
         for each in snapshot.recommendations
         if risk.id in each.risks and (each.target is None or risk.target is None or each.target == risk.target)
     )
+
+
+def withheld_for(snapshot: Snapshot, risk: Risk) -> tuple[Withheld, ...]:
+    """List what is not advised where this risk is; it is not told against which risk it would have been."""
+    return tuple(each for each in snapshot.withheld if each.target is None or each.target == risk.target)
 
 
 def serving(snapshot: Snapshot, target: Target | None) -> bool:

@@ -10,10 +10,10 @@ from metrics import units
 from metrics.sample import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from metrics.histogram import Quantile
-    from metrics.snapshot import Effect, Measure, Target
+    from metrics.snapshot import Change, Measure, Target
 
 ENGINES = {
     "vllm": "vLLM",
@@ -139,22 +139,6 @@ def part(used: float | None, total: float | None, unit: str) -> str:
     return f"{number}/{whole} {whole_suffix}"
 
 
-def effect(one: Effect) -> str:
-    """Write what advice is expected to bring, in one unit: `TTFT 33 -> 0.7 s (0.5-1, B)`; clocks to the MHz."""
-    numbers = (one.now, one.mid, one.lo, one.hi)
-    factor, unit = _common_unit([number for number in numbers if number is not None], one.unit)
-    write = _whole if one.unit == "Hz" else units.digits
-    now, mid, low, high = (write(None if number is None else number / factor) for number in numbers)
-    unit = f" {unit}" if unit else ""
-    if one.mid is None:
-        return f"{quantity(one.quantity)} {now} -> {low}-{high}{unit} ({one.grade.value})"
-    return f"{quantity(one.quantity)} {now} -> {mid}{unit} ({low}-{high}, {one.grade.value})"
-
-
-def _whole(number: float | None) -> str:
-    return units.UNKNOWN if number is None else f"{number:.0f}"
-
-
 _NOTES = re.compile(r" \((now[^()]*|takes a restart)\)$")
 """What the advice says of an action behind it: the value in force, and that it takes a restart."""
 
@@ -169,23 +153,19 @@ def action(text: str) -> str:
     return f"{text[: found.start()]} ({', '.join(short)})" if short else text[: found.start()]
 
 
+def remark(step: str, change: Change) -> str | None:
+    """Find what an action says beside the flag that it sets; empty where nothing, None where it sets another one."""
+    said = _NOTES.sub("", step)
+    for head in (f"{change.flag} {change.proposed}", change.flag):
+        if said == head or said.startswith(f"{head}: "):
+            return said[len(head) + 2 :]
+    return None
+
+
 def gist(step: str) -> str:
     """Keep of an action what is typed, and whether that takes a restart: `--max-num-queued-reqs N (restart)`."""
     head = re.split(r": |; |, " if step.startswith("-") else "; ", step, maxsplit=1)[0]
     return f"{head} (restart)" if "restart)" in step and "restart)" not in head else head
-
-
-def _common_unit(numbers: Sequence[float], unit: str) -> tuple[float, str]:
-    if unit == "s" and max(map(abs, numbers), default=1.0) < 1:
-        return 1e-3, "ms"
-    factors = {
-        "ratio": (0.01, "%"),
-        "bytes": (2.0**30, "GiB"),
-        "Hz": (1e6, "MHz"),
-        "celsius": (1.0, "°C"),
-        "1": (1.0, ""),
-    }
-    return factors.get(unit, (1.0, unit))
 
 
 def output_now(target: Target) -> float | None:

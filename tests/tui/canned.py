@@ -10,15 +10,18 @@ import msgspec
 from metrics.histogram import Quantile
 from metrics.sample import Event, Process, State
 from metrics.snapshot import (
+    Change,
     Driver,
     Effect,
     Evidence,
     Gpu,
     Grade,
     Host,
+    LoadLevel,
     Measure,
     NotVisible,
     Objective,
+    Onset,
     Recommendation,
     Risk,
     RiskState,
@@ -30,6 +33,7 @@ from metrics.snapshot import (
     Tool,
     Track,
     Verdict,
+    Withheld,
 )
 from metrics.units import rfc3339
 
@@ -73,6 +77,36 @@ def counter(rate: float, unit: str = "1") -> Measure:
 
 def gauge(value: float, unit: str = "1", mean: float | None = None, most: float | None = None) -> Measure:
     return Measure(unit=unit, value=value, mean=value if mean is None else mean, max=value if most is None else most)
+
+
+def estimate(quantity: str, interval: tuple[float, float, float], unit: str, basis: str, grade: Grade) -> Effect:
+    lo, mid, hi = interval
+    seen = ("prompts and outputs stay as they are",)
+    return Effect(quantity, mid, lo, mid, hi, unit, basis, grade, n=898.0, window_seconds=48.0, valid_if=seen)
+
+
+def unknown(quantity: str, unit: str, needs: str) -> Effect:
+    return Effect(quantity, None, None, None, None, unit, "unknown", Grade.D, needs=needs)
+
+
+def saturated() -> tuple[Effect, ...]:
+    """What is estimated of a server with a queue: its capacity is measured, its load is not known."""
+    return (
+        unknown("load", "ratio", "traffic in 15 more windows of 3 s"),
+        estimate("requests_finished", (1.18, 1.2, 1.22), "1/s", "measured", Grade.A),
+        unknown("requests_finished", "1/s", "traffic in 15 more windows of 3 s"),
+        estimate("headroom", (-0.44, -0.43, -0.42), "ratio", "measured", Grade.A),
+    )
+
+
+def with_room() -> tuple[Effect, ...]:
+    """What is estimated of a server at 42 % of load, from the step times of the engine."""
+    return (
+        estimate("load", (0.3738, 0.4157, 0.4575), "ratio", "model", Grade.B),
+        estimate("requests_finished", (16.09, 20.11, 24.13), "1/s", "model", Grade.C),
+        Effect("requests_finished", 11.9, 21.9, None, None, "1/s", "bound", Grade.C, ("mean ITL of at most 50 ms",)),
+        estimate("headroom", (0.3518, 0.6898, 1.0279), "ratio", "model", Grade.C),
+    )
 
 
 def overloaded_target(wall: float = WALL, **changes: Any) -> Target:
@@ -130,6 +164,7 @@ def overloaded_target(wall: float = WALL, **changes: Any) -> Target:
             "kv_cache_usage": on("ratio", ramp(0.6, 0.96)),
         },
         quantile_seconds=60.0,
+        estimates=saturated(),
     )
     return msgspec.structs.replace(target, **changes)
 
@@ -246,15 +281,67 @@ def quiet_risks() -> tuple[Risk, ...]:
 def cap_the_queue() -> Recommendation:
     return Recommendation(
         id="cap_queue",
-        title="cap the queue at 9, or +1 replica",
+        title="Cap the queue",
         actions=(
-            "vllm serve ... --max-num-seqs 8, and refuse at the gateway from 9 waiting on",
-            "or start one more replica behind the same address",
+            "--max-num-queued-reqs 9: what comes above it gets 503 (now: not told by the server; takes a restart)",
+            "clients back off: what is refused is sent again later, and not at once",
+            CHECK,
         ),
-        effect=Effect("ttft_seconds", 33.0, 0.5, 0.7, 1.0, "s", "model", Grade.B, ("arrivals stay at 2.1/s",)),
+        effect=Effect(
+            "ttft_seconds", 33.0, 0.5, 0.7, 1.0, "s", "model", Grade.B, ("arrivals stay at 2.1/s",), 71.0, 213.0
+        ),
         because=("54 wait and 8 run", "each of them takes 6.7 s"),
         risks=("model_overloading",),
         target="http://127.0.0.1:8000",
+        changes=(Change("--max-num-queued-reqs", None, "9", restart=True),),
+        cost="what comes above the capacity is refused",
+        harm="clients that send again at once make the load larger",
+        disproved_by="requests that are let in still wait longer than the cap allows",
+    )
+
+
+def more_slots() -> Recommendation:
+    return Recommendation(
+        id="raise_slots",
+        title="Let more requests run at once",
+        actions=("--max-num-seqs 16 (now 8; takes a restart)", CHECK),
+        effect=unknown("requests_finished", "1/s", "traffic in 15 more windows of 3 s"),
+        because=("each of them takes 6.7 s", "8 slots, all taken"),
+        risks=("model_overloading",),
+        target="http://127.0.0.1:8000",
+        changes=(Change("--max-num-seqs", "8", "16", restart=True),),
+        cost="a longer ITL",
+    )
+
+
+CHECK = "check the flags against --help of this version"
+
+
+def first_changes(wall: float = WALL) -> tuple[Onset, ...]:
+    """What changed around the fault: the cache, the clocks of two GPUs at once, the queue, TTFT within a minute."""
+
+    def at(ago: float, quantity: str, before: float, after: float, unit: str, within: float = 2.0) -> Onset:
+        return Onset(quantity, rfc3339(wall - ago), wall - ago, before, after, unit, "http://127.0.0.1:8000", within)
+
+    slower = at(41.0, "sm_clock_hertz", 1.98e9, 1.155e9, "Hz")
+    return (
+        at(61.0, "kv_cache_usage", 0.6, 0.96, "ratio"),
+        *(
+            msgspec.structs.replace(slower, target=f"gpu:GPU-{index:08x}-aaaa-bbbb-cccc-000000000000")
+            for index in (0, 1)
+        ),
+        at(41.0, "requests_waiting", 0.0, 54.0, "1"),
+        at(11.0, "ttft_p95", 0.5, 33.0, "s", 60.0),
+    )
+
+
+def two_levels() -> tuple[LoadLevel, ...]:
+    """A server that had little and then much to do."""
+    why = "up to 12 requests in the server are normal, above is heavy: the cut explains 91 % of how 30 spells differ"
+    quantities = {"requests_finished": counter(1.2), "ttft_seconds": histogram(0.2, (0.25, 0.5), (0.5, 0.75), 0.24)}
+    return tuple(
+        LoadLevel("http://127.0.0.1:8000", name, why, seconds, in_flight, quantities)
+        for name, seconds, in_flight in (("normal", 180.0, 4.1), ("heavy", 120.0, 38.0))
     )
 
 
@@ -306,7 +393,13 @@ def overloaded(count: int = 2, wall: float = WALL, **changes: Any) -> Snapshot:
             efficiency=Score(74.0, "0.095 tokens/J of 0.128 at full batches", None),
         ),
         risks=(overloading(wall), throttling(wall), saturation(wall), *quiet_risks()),
-        recommendations=(cap_the_queue(),),
+        recommendations=(cap_the_queue(), more_slots()),
+        withheld=(
+            Withheld("scale_in", "Use fewer replicas", "requests wait", "http://127.0.0.1:8000"),
+            Withheld("cool", "Cool the GPU", "already so", "gpu:GPU-00000000-aaaa-bbbb-cccc-000000000000"),
+        ),
+        onsets=first_changes(wall),
+        levels=two_levels(),
         not_visible=(
             NotVisible("GPU processes", "no permission", "who else uses the GPUs cannot be said"),
             NotVisible("host swap", "not mounted", "memory pressure is judged without it"),
@@ -342,6 +435,7 @@ def healthy(count: int = 2, wall: float = WALL) -> Snapshot:
             "ttft_p99": track("s", ramp(0.6, 0.62), wall=wall),
             "requests_waiting": track("1", [0.0] * STEPS, wall=wall),
         },
+        estimates=with_room(),
     )
     return overloaded(
         count,
@@ -351,6 +445,9 @@ def healthy(count: int = 2, wall: float = WALL) -> Snapshot:
         verdict=Verdict(None, "no risk found in 5 min"),
         risks=quiet_risks(),
         recommendations=(),
+        withheld=(),
+        onsets=(),
+        levels=(),
         scorecard=Scorecard(
             throughput=Score(98.0, ""), ttft=Score(100.0, ""), quality=Score(None, ""), efficiency=Score(81.0, "")
         ),
@@ -362,7 +459,7 @@ def connecting() -> Snapshot:
     """The first second: a server was named, nothing was heard from it yet, and there is no GPU."""
     target = overloaded_target(
         engine=None, engine_version=None, model=None, state=State.STARTING, reason="", age_seconds=None,
-        uptime_seconds=None, window_seconds=None, poll_seconds=None, quantities={}, tracks={}, facts={},
+        uptime_seconds=None, window_seconds=None, poll_seconds=None, quantities={}, tracks={}, facts={}, estimates=(),
     )  # fmt: skip
     none = Score(None, "nothing was measured yet")
     return overloaded(
@@ -378,6 +475,9 @@ def connecting() -> Snapshot:
         verdict=Verdict(None, "nothing measured yet", "blind"),
         risks=(),
         recommendations=(),
+        withheld=(),
+        onsets=(),
+        levels=(),
         not_visible=(),
         events=(),
         scorecard=Scorecard(none, none, none, none),

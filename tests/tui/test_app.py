@@ -108,6 +108,27 @@ def test_enter_opens_why_and_escape_returns() -> None:
     perform(act, canned.overloaded())
 
 
+def test_below_the_last_risk_is_what_does_not_hold() -> None:
+    """Down leads past the last risk to the line of all others, enter opens them; with no risk they come first."""
+
+    async def act(pilot: Pilot[None], app: ChimeraApp) -> None:
+        await pilot.press("down", "down", "down", "down")
+        assert "▸9 more not observed" in screen(app)
+        assert "enter watched" in screen(app)
+        await pilot.press("enter")
+        assert "NOT VISIBLE  2" in screen(app)
+        await pilot.press("escape", "up", "enter")
+        assert "cache saturation" in screen(app)
+        assert "EVIDENCE" in screen(app)
+        await pilot.press("escape")
+        app.publish(canned.healthy())
+        await pilot.pause()
+        await pilot.press("enter")
+        assert "NOT OBSERVED  9" in screen(app)
+
+    perform(act, canned.overloaded())
+
+
 def test_page_keeps_its_risk() -> None:
     """The open page stays with its risk when a worse one begins, and says that it is over when it has ended."""
 

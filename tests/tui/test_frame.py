@@ -48,7 +48,7 @@ def test_overview(name: str, size: tuple[int, int]) -> None:
     compare(f"{name}-{width}x{height}", text_of(frame(canned.ALL[name](), View(), width, height)))
 
 
-@pytest.mark.parametrize("page", ["why", "gpu", "numbers", "help"])
+@pytest.mark.parametrize("page", ["why", "watched", "gpu", "numbers", "help"])
 def test_page(page: Page) -> None:
     """Each deeper page at 80x24 is the reviewed picture."""
     compare(f"page-{page}-80x24", text_of(frame(canned.overloaded(), View(page=page), 80, 24)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metrics.histogram import Quantile
 from metrics.sample import State
-from metrics.snapshot import Measure, RiskState, Verdict
+from metrics.snapshot import Change, Effect, Grade, Measure, RiskState, Verdict
 from tests.tui import canned
 from tui.frame import frame
 from tui.layout import Counts, layout
@@ -24,6 +24,8 @@ COUNTS = st.builds(
     targets=st.integers(0, 20),
     gpus=st.integers(0, 16),
     risks=st.integers(0, 30),
+    quiet=st.integers(0, 1),
+    estimates=st.integers(0, 5),
     advice=st.integers(0, 9),
     unseen=st.integers(0, 9),
     host=st.integers(0, 1),
@@ -67,7 +69,8 @@ def test_panes_are_inside_apart_and_not_empty(width: int, height: int, counts: C
 def test_order_is_the_same_at_every_size(width: int, height: int, counts: Counts) -> None:
     """Panes stand in one order from top to bottom, whatever the size."""
     order = ["header", "verdict", "targets", "score", "numbers", "ttft", "throughput", "itl", "requests", "load",
-             "phases", "gpus", "host", "risks", "evidence", "advice", "unseen", "events", "footer"]  # fmt: skip
+             "phases", "estimates", "gpus", "host", "risks", "evidence", "advice", "unseen", "events",
+             "footer"]  # fmt: skip
     places = sorted(layout(width, height, counts), key=lambda place: (place.y, place.x))
     assert all(order.index(a.pane) < order.index(b.pane) for a, b in pairwise(places))
 
@@ -85,12 +88,27 @@ def hostile_snapshots(draw: st.DrawFn) -> Any:
     odd = Measure("s", rate=number(), increase=number(), value=number(), mean=number(), max=number(), count=number(),
                   p50=quantile, p95=quantile, p99=draw(st.sampled_from([None, quantile])))  # fmt: skip
     replace = msgspec.structs.replace
+    effects = tuple(
+        Effect(draw(st.sampled_from(["load", "headroom", "requests_finished"])), number(), number(), number(), number(),
+               draw(st.sampled_from(["s", "1/s", "ratio", "Hz", "bytes", "1", text()])),
+               draw(st.sampled_from(["unknown", "model", "bound"])), Grade.C, (text(),), number(), number(), text())
+        for _ in range(draw(st.integers(0, 4)))
+    )  # fmt: skip
+    advice = tuple(
+        replace(
+            one, title=text(), actions=(text(), text()), effect=effects[0] if effects else None, because=(text(),),
+            changes=(Change(text(), draw(st.sampled_from([None, text()])), text(), restart=draw(st.booleans())),),
+            cost=text(), harm=text(), disproved_by=text(),
+        )
+        for one in base.recommendations
+    )  # fmt: skip
+    onsets = tuple(replace(one, quantity=text(), target=text()) for one in base.onsets)
     targets = tuple(
         replace(
             target, url=text(), engine=text(), engine_version=text(), model=text(), reason=text(),
             state=draw(st.sampled_from(list(State))), age_seconds=number(), uptime_seconds=number(),
             quantities=dict.fromkeys(target.quantities, odd) if draw(st.booleans()) else target.quantities,
-            facts={text(): text()},
+            facts={text(): text()}, estimates=effects,
         )
         for target in base.targets
     )  # fmt: skip
@@ -110,14 +128,15 @@ def hostile_snapshots(draw: st.DrawFn) -> Any:
         )
         for risk in base.risks[:5]
     )  # fmt: skip
-    return replace(base, verdict=Verdict(base.verdict.severity, text()), targets=targets, gpus=gpus, risks=risks)
+    return replace(base, verdict=Verdict(base.verdict.severity, text()), targets=targets, gpus=gpus, risks=risks,
+                   recommendations=advice, onsets=onsets)  # fmt: skip
 
 
 @given(
     hostile_snapshots(),
     st.integers(1, 250),
     st.integers(1, 80),
-    st.sampled_from(["overview", "why", "gpu", "numbers", "help"]),
+    st.sampled_from(["overview", "why", "watched", "gpu", "numbers", "help"]),
     st.sampled_from(["braille", "block", "ascii"]),
 )
 @settings(max_examples=150, deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.rows import cells, fit_row, spread
+from tui.view import on_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,8 @@ def footer(snapshot: Snapshot | None, view: View, width: int, hidden: Sequence[s
         keys.insert(1, ("[ ]", "server"))
     if view.page == "overview" and view.focus != "risks":
         keys = [(key, _OPENS[view.focus] if key == "enter" else what) for key, what in keys]
+    if view.page == "overview" and view.focus == "risks" and snapshot is not None and on_quiet(snapshot, view):
+        keys = [(key, "watched" if key == "enter" else what) for key, what in keys]
     right = f"+ {', '.join(hidden)} " if hidden and width >= 44 else ""
     room = width - 1 - cells(right)
     while len(keys) > 2 and sum(cells(key) + cells(what) + 3 for key, what in keys) > room:

@@ -118,6 +118,13 @@ def verdict_lines(snapshot: Snapshot, width: int) -> list[str]:
     return wrap(text, room) or [""]
 
 
+def _within(text: str, room: int, height: int) -> list[str]:
+    """Break the verdict into so many lines: without its last clauses, as the page of the risk says them all."""
+    while len(wrap(text, room)) > height and "; " in text:
+        text = text.rsplit("; ", 1)[0]
+    return wrap(text, room, height)
+
+
 def _since(snapshot: Snapshot, width: int) -> str:
     """Say since when the worst of what fires has been so; empty where nothing fires or there is no room."""
     worst = next((risk for risk in snapshot.risks if risk.state is RiskState.FIRING and risk.since), None)
@@ -151,7 +158,7 @@ def verdict(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
         return [fit_row(((line, style),), width) for line in text]
     lines, since = verdict_lines(snapshot, width), _since(snapshot, width)
     if len(lines) > height:  # the sentence comes before the time, which it tells as well
-        lines, since = wrap(snapshot.verdict.text, max(1, width - cells(badge) - 4), height), ""
+        lines, since = _within(snapshot.verdict.text, max(1, width - cells(badge) - 4), height), ""
     first: Row = ((" ", "plain"), (badge, style), ("  ", "plain"), (lines[0], "bold"))
     rows = [spread(first, ((since, "dim"),), width) if since else fit_row(first, width)]
     indent = " " * (cells(badge) + 3)

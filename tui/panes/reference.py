@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from metrics import units
 from metrics.quantity import QUANTITIES, Kind
 from tui import words
+from tui.panes import capacity
 from tui.panes.page import INDENT, heading, text
 from tui.rows import crop, fit, fit_row, wrap
 from tui.view import chosen_target
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tui.view import View
 
 KEYS = (
-    ("↑ ↓", "choose a risk or a GPU; on a page: scroll"),
+    ("↑ ↓", "choose a risk, or below the last one all that do not hold; a GPU; on a page: scroll"),
     ("enter", "go deeper: why this risk, this GPU, what a number means"),
     ("esc", "come back"),
     ("tab  shift+tab", "choose the pane that ↑ ↓ and enter speak of: risks, GPUs, numbers"),
@@ -38,6 +39,9 @@ Head values, the grid and the scores speak of the window named at the right of t
 fills; `now` is the newest value, of the last 5 s. Each point of a latency graph looks back over a minute or so. \
 A gap in a graph is a time without an answer or without a request.
 The queue, prefill and decode times beside the graphs are means over the window, as are prompt and output lengths.
+Load is the share of the time in which requests make the steps of the engine longer; headroom is how much more of the \
+same traffic fits before its capacity or the ITL objective is reached. Behind a number stand its interval (9 of 10 \
+times the truth is inside) and its grade.
 Dim numbers are old or unknown. Colour marks what a firing risk rests on, and is always said in words as well. \
 Expected effects carry their basis and grade: A measured, B model, C bound, D words only."""
 
@@ -63,6 +67,7 @@ def numbers(snapshot: Snapshot, view: View, width: int) -> list[Row]:
     rows = [heading("NUMBERS", width, f"over {units.duration(target.window_seconds)}" if target is not None else "")]
     if target is None or not target.quantities:
         return [*rows, fit_row((("   nothing was measured yet", "dim"),), width)]
+    rows = [*capacity.in_full(snapshot, target, width), *rows]
     name = min(26, max(8, width // 3))
     for key, measure in sorted(target.quantities.items()):
         known = QUANTITIES.get(key)

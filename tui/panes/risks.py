@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from metrics import units
 from metrics.quantity import QUANTITIES
 from metrics.snapshot import RiskState
-from tui import words
+from tui import effects, words
+from tui.panes import watched
 from tui.rows import cells, crop, crop_words, fit, fit_row, spread, wrap
-from tui.view import advice_for, chosen_risk, chosen_target, open_risks, severity_style
+from tui.view import advice_for, chosen_risk, chosen_target, on_quiet, open_risks, severity_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,37 +29,47 @@ _TABLE = 132
 
 
 def risks(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
-    """List the risks, worst first; the chosen one has a mark."""
+    """List the risks, worst first, and in a last line those that do not hold; the chosen line has a mark."""
     shown = open_risks(snapshot)
-    likelihood, impact = _last_columns(width, shown)
-    head: Row = ((" RISKS ", "bold"), (_tally(snapshot), "dim"))
+    quiet = watched.counted(snapshot, more=False)
     full, width = width, min(width, _TABLE)
-    right = f"{'likelihood':<{likelihood}} " if likelihood and shown else ""
-    right += f"{'impact':<{impact}} " if impact and shown else ""
-    rows: list[Row] = [spread(head, ((right, "dim"),), width) if right else fit_row(head, width)]
-    if not shown:
-        rows.append(fit_row(((f" {_none(snapshot)}", "dim"),), width))
-        return [fit_row(row, full) for row in rows[:height]]
+    room = max(0, height - 1)
+    below = bool(quiet) and on_quiet(snapshot, view)
+    items: list[Risk | None] = [*shown, None] if quiet else list(shown)
     chosen = chosen_risk(snapshot, view)
-    room = height - 1
-    at = next((index for index, risk in enumerate(shown) if risk is chosen), 0)
-    first = max(0, min(at - room // 2, len(shown) - room)) if room > 0 else 0
+    at = len(shown) if below else next((index for index, risk in enumerate(shown) if risk is chosen), 0)
+    first = max(0, min(at - room // 2, len(items) - room)) if room > 0 else 0
+    visible = items[first : first + room]
+    rows = [_heading(snapshot, shown, width, told=None in visible)]
     title = _title_width(shown, width)
-    for risk in shown[first : first + room]:
-        mark = "▸" if risk is chosen and view.focus == "risks" else " "
-        rows.append(_line(snapshot, view, risk, mark, title, likelihood, impact, width))
+    likelihood, impact = _last_columns(width, shown)
+    for risk in visible:
+        mark = "▸" if view.focus == "risks" and (below if risk is None else risk is chosen and not below) else " "
+        if risk is None:
+            rows.append(watched.in_a_line(snapshot, mark, width))
+        else:
+            rows.append(_line(snapshot, view, risk, mark, title, likelihood, impact, width))
+    if not items:
+        rows.append(fit_row((("  nothing to judge yet", "dim"),), width))
     return [fit_row(row, full) for row in rows[:height]]
 
 
-def _none(snapshot: Snapshot) -> str:
-    return "no risk found" if any(target.quantities for target in snapshot.targets) else "nothing to judge yet"
+def _heading(snapshot: Snapshot, shown: Sequence[Risk], width: int, *, told: bool) -> Row:
+    """Count the risks that hold, name the columns; count the others where their line does not."""
+    likelihood, impact = _last_columns(width, shown)
+    quiet = "" if told else watched.counted(snapshot, more=False)
+    tally = ", ".join(filter(None, (_tally(snapshot), quiet))) or "none found"
+    head: Row = ((" RISKS ", "bold"), (tally, "dim"))
+    right = f"{'likelihood':<{likelihood}} " if likelihood and shown else ""
+    right += f"{'impact':<{impact}} " if impact and shown else ""
+    return spread(head, ((right, "dim"),), width) if right else fit_row(head, width)
 
 
 def _tally(snapshot: Snapshot) -> str:
-    count = {state: sum(1 for risk in snapshot.risks if risk.state is state) for state in RiskState}
-    names = ((RiskState.FIRING, "firing"), (RiskState.PENDING, "pending"), (RiskState.RESOLVING, "resolving"),
-             (RiskState.NOT_OBSERVED, "watched"), (RiskState.UNKNOWN, "not measured"))  # fmt: skip
-    return ", ".join(f"{count[state]} {name}" for state, name in names if count[state])
+    shown = open_risks(snapshot)
+    states = (RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING)
+    count = {state: sum(1 for risk in shown if risk.state is state) for state in states}
+    return ", ".join(f"{number} {state.value}" for state, number in count.items() if number)
 
 
 def _last_columns(width: int, shown: Sequence[Risk]) -> tuple[int, int]:
@@ -101,8 +112,17 @@ def _line(
     right += f" {fit(_in_short(risk.impact), impact)} " if impact else ""
     rest = width - 1 - _STATE - title - cells(right) - 2
     if rest >= 8:
-        left = (*left, ("  ", "plain"), (fit(crop_words(summary, rest), rest), "plain"))
+        said = crop_words(summary, rest)
+        left = (*left, ("  ", "plain"), (said, "plain"), (_first_advice(snapshot, risk, rest - cells(said)), "dim"))
+        left = fit_row(left, width - cells(right))
     return fit_row((*left, (right, "plain")), width)
+
+
+def _first_advice(snapshot: Snapshot, risk: Risk, room: int) -> str:
+    """Name what is to be done first about a risk, where there is room for all of it."""
+    found = advice_for(snapshot, risk)
+    said = f"  → {found[0].title}" if found else ""
+    return said if cells(said) <= room else ""
 
 
 def _in_short(text: str) -> str:
@@ -119,7 +139,7 @@ def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
         return [crop_words(risk.mitigation, room)] if risk is not None and risk.mitigation else []
     first = found[0]
     steps = [words.action(each) for each in first.actions]
-    brings = words.effect(first.effect) if first.effect is not None else ""
+    brings = effects.effect(first.effect) if first.effect is not None else ""
     how = steps[0] if steps else brings
     options = [
         f"{first.title}: {how}; {brings}" if steps and brings else "",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from metrics import units
 from metrics.snapshot import RiskState
 from tui import words
+from tui.panes import onsets, steps
 from tui.panes.page import INDENT, graph, heading, side_by_side, text
 from tui.panes.risks import evidence_basis, evidence_text
-from tui.rows import cells, fit_row, spread, wrap
+from tui.rows import cells, fit_row, spread
 from tui.view import advice_for, opened_risk, severity_style
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tui.rows import Row
     from tui.view import View
 
-_BASES = {"measured": "as measured", "model": "by a fitted model", "bound": "as a bound"}
+_TALL = 34
 _TRACKS = {
     "ttft_seconds": ("ttft_p95", "TTFT p95"),
     "itl_seconds": ("itl_p95", "ITL p95"),
@@ -43,15 +44,14 @@ def why(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     rows: list[Row] = [_title(risk, width), *_odds(risk, width), *text(risk.description, width)]
     if risk.evidence:
         rows += [heading("EVIDENCE", width), *_evidence_rows(risk, width)]
-    rows += _steps(advice, width)
-    rows += _graphs_of(snapshot, view, risk, width, height)
+    rows += onsets.onsets(snapshot, risk, width)
+    graphs = _graphs_of(snapshot, view, risk, width, height)
+    rows += graphs if height >= _TALL else []
+    rows += steps.steps(advice, risk, width)
+    rows += steps.withheld(snapshot, risk, width)
+    rows += graphs if height < _TALL else []  # on a small screen what to do is seen without scrolling
     if risk.mitigation and _says_more(risk.mitigation, advice):
         rows += [heading("MITIGATION", width), *text(risk.mitigation, width)]
-    reasons = dict.fromkeys(each for one in advice for each in one.because if each != risk.summary)
-    if reasons:
-        rows.append(heading("BECAUSE", width))
-        for reason in reasons:
-            rows += text(reason, width, "dim")
     if len(risk.episodes) > 1 or not risk.evidence:
         rows += _episodes(risk, width)
     return rows
@@ -128,31 +128,6 @@ def _graphs_of(snapshot: Snapshot, view: View, risk: Risk, width: int, height: i
     most = 4 if height >= 30 else across
     drawn = [graph(title, track, view.charset, size, tall, one.threshold) for title, track, one in found[:most]]
     return side_by_side(drawn, width, across)
-
-
-def _steps(advice: Sequence[Recommendation], width: int) -> list[Row]:
-    """List what to do and what it is expected to bring; what is the same in all of them comes once, at the end."""
-    rows: list[Row] = []
-    common = [each for each in (advice[0].actions if advice else ()) if all(each in one.actions for one in advice)]
-    last = common[-1:] if len(advice) > 1 else []
-    for one in advice:
-        rows.append(heading(f"ADVICE  {one.title}", width))
-        for action in (each for each in one.actions if each not in last):
-            rows += _step(action, width)
-        if one.effect is not None:
-            basis = _BASES.get(one.effect.basis, one.effect.basis)
-            given = f", if {'; '.join(one.effect.assumptions)}" if one.effect.assumptions else ""
-            rows += text(f"expected: {words.effect(one.effect)}, {basis}{given}", width, "dim")
-    for action in last:
-        rows += _step(action, width)
-    return rows
-
-
-def _step(action: str, width: int) -> list[Row]:
-    return [
-        fit_row((("   · " if not index else "     ", "plain"), (line, "plain")), width)
-        for index, line in enumerate(wrap(words.action(action), max(1, width - 6)))
-    ]
 
 
 _STEM = 4
