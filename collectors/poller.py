@@ -82,6 +82,7 @@ class Poller:
         self._deadline = max(6.0, 3 * interval) if deadline is None else deadline
         self._sleep = sleep
         self._trouble = ""
+        self._late = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
@@ -141,7 +142,9 @@ class Poller:
                 self._beat()
                 beat = next_tick(start, self._interval, beat, self._clock.mono())
             due = [start + lane.tick * lane.interval for lane in self._lanes]
-            await self._sleep(max(0.0, min([start + beat * self._interval, *due]) - self._clock.mono()))
+            wake = max(self._clock.mono(), min([start + beat * self._interval, *due]))
+            await self._sleep(wake - self._clock.mono())
+            self._late = max(self._late, self._clock.mono() - wake)
 
     def _begin(self, start: float) -> list[asyncio.Task[None]]:
         """Begin what is due and not under way."""
@@ -199,8 +202,9 @@ class Poller:
         for lane in self._lanes:
             counters[series("polls_missed", collector=lane.collector.name)] = float(lane.missed)
             counters[series("polls_overrun", collector=lane.collector.name)] = float(lane.overrun)
+        gauges, self._late = {"loop_lag_seconds": max(0.0, self._late)}, 0.0
         state, self._trouble, trouble = State.DOWN if self._trouble else State.OK, "", self._trouble
-        self._deliver([Sample("monitor", Source.MONITOR, wall, now, state=state, reason=trouble, counters=counters)])
+        self._deliver([Sample("monitor", Source.MONITOR, wall, now, 0.0, state, trouble, counters, gauges)])
         if (on_tick := self._on_tick) is not None:
             self._call(lambda: on_tick(now, wall))
 

@@ -63,6 +63,8 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("prompt_tokens_recomputed", counter, "tokens", "prompt tokens worked on again after a preemption"),
         ("output_tokens_total", counter, "tokens", "tokens generated"),
         ("preemptions", counter, "1", "running requests pushed back to the queue for want of KV cache"),
+        ("kv_transfers", counter, "1", "transfers of KV cache between servers that ended"),
+        ("kv_transfers_failed", counter, "1", "transfers of KV cache between servers that failed"),
         ("engine_steps", counter, "1", "steps of the engine"),
         ("prompt_seconds_total", counter, "s", "time spent working on prompts"),
         ("output_seconds_total", counter, "s", "time spent generating tokens, summed over requests"),
@@ -159,6 +161,7 @@ def _catalogue() -> Mapping[str, Quantity]:
         # --- the monitor itself
         ("polls_missed", counter, "1", "ticks on which a poll was still under way, so that none was started"),
         ("polls_overrun", counter, "1", "polls that passed their deadline and were dropped"),
+        ("loop_lag_seconds", gauge, "s", "how late the polls of a tick began, the latest of them"),
     ]
     return {name: Quantity(name, kind, unit, meaning) for name, kind, unit, meaning in rows}
 

@@ -162,6 +162,8 @@ SGLANG = Dialect(
             why="SGLang before 0.5.5 does not count retractions, and later not before the first",
             consequence="KV cache thrashing cannot be recognised",
         ),
+        Rule(quantity="kv_transfers", names=("sglang:kv_transfer_latency_ms_count",), optional=True),  # 0.5.10
+        Rule(quantity="kv_transfers_failed", names=("sglang:num_transfer_failed_reqs_total",), optional=True),
         Rule(
             quantity="requests_running",
             names=("sglang:num_running_reqs",),

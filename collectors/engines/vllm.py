@@ -148,6 +148,8 @@ VLLM = Dialect(
             names=("vllm:iteration_tokens_total_count",),
             consequence="the length of a step and its batch cannot be estimated",
         ),
+        Rule(quantity="kv_transfers", names=("vllm:nixl_xfer_time_seconds_count",), optional=True),  # 0.11.1, NIXL
+        Rule(quantity="kv_transfers_failed", names=("vllm:nixl_num_failed_transfers_total",), optional=True),
         Rule(quantity="spec_drafts", names=("vllm:spec_decode_num_drafts_total",), optional=True),
         Rule(quantity="spec_draft_tokens", names=("vllm:spec_decode_num_draft_tokens_total",), optional=True),
         Rule(quantity="spec_accepted_tokens", names=("vllm:spec_decode_num_accepted_tokens_total",), optional=True),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from insight.rules import (
+    answers,
     cache,
     capacity,
+    cost,
     drift,
     efficiency,
+    goodput,
     gpu,
     gpu_health,
     host,
@@ -22,6 +25,7 @@ from insight.rules import (
     replicas,
     server,
     sharing,
+    transfer,
 )
 from insight.rules.rule import Condition, Rule, Timing
 
@@ -37,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     quality.REGRESSION,
     quality.INCONSISTENCY,
     outcomes.ERROR_RATE,
+    transfer.FAILURE,
     host.MEMORY,
     host.CPU,
     links.NVLINK,
@@ -58,11 +63,14 @@ RULES: tuple[Rule, ...] = (
     latency.ITL,
     latency.TPOT,
     latency.E2E,
+    goodput.GOODPUT,
+    answers.DRIFT,
     ingress.DATA_LATENCY,
     inputs.DATA_QUALITY,
     outcomes.ABORTS,
     efficiency.SPECULATION,
     efficiency.REGRESSION,
+    cost.ANOMALY,
     host.DISK,
     capacity.OVERPROVISIONING,
     capacity.TOKEN_BUDGET,

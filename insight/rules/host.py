@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from insight.rules.placement import gpus_of, span
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from insight.rules.together import decode_change
 from metrics import units
@@ -26,6 +27,9 @@ STOLEN = 0.10
 ONE_CORE = 0.95
 """An engine's main process is one thread: at a whole core it cannot go faster."""
 TO_LEAVE = 0.8
+IDLE = 0.20
+IDLE_SECONDS = 30.0
+"""GPUs without a kernel for a fifth of the time in which requests run wait for the host. Our default."""
 LEAST_AVAILABLE, CRITICAL_AVAILABLE = 0.10, 0.03
 SWAPPED = 0.80
 OOM_SECONDS = 1800.0
@@ -59,7 +63,7 @@ def host_cpu_starvation(source: SourceView, settings: Settings, firing: bool) ->
     if not found:
         return HOLDS_NOT
     said = "; ".join(each.text for each in found)
-    cores = source.gauge("cpu_count")
+    cores, idle = source.gauge("cpu_count"), tuple(_idle(source))
     return Condition(
         holds=True,
         summary=said,
@@ -67,8 +71,9 @@ def host_cpu_starvation(source: SourceView, settings: Settings, firing: bool) ->
         description=(
             f"{felt.text[0].upper() + felt.text[1:] + '; ' if felt else ''}{said}"
             f"{f'; the host has {cores:.0f} CPUs' if cores else ''}."
+            f"{''.join(f' {each.text}.' for each in idle)}"
         ),
-        evidence=(*found, *([felt] if felt else [])),
+        evidence=(*found, *([felt] if felt else []), *idle),
     )
 
 
@@ -80,6 +85,22 @@ def _engines(source: SourceView) -> Iterator[Evidence]:
         if most is not None and most.cpu_usage is not None and most.cpu_usage >= ONE_CORE:
             text = f"{most.name or most.pid} uses {units.digits(most.cpu_usage, 2)} cores"
             yield Evidence("cpu_usage", most.cpu_usage, "1", threshold=ONE_CORE, text=text)
+
+
+def _idle(source: SourceView) -> Iterator[Evidence]:
+    """Find the servers whose busiest GPU had nothing to do for a good part of the time in which requests ran (E8)."""
+    for server in source.view.all(Source.SERVER):
+        gpus = gpus_of(server)
+        busy = [stats.mean for gpu in gpus if (stats := gpu.gauge_over("utilisation", IDLE_SECONDS)) is not None]
+        ran = max((server.held_for(each) or 0.0 for each in server.parts("requests_running")), default=0.0)
+        if not busy or ran < IDLE_SECONDS or 1 - max(busy) <= IDLE:
+            continue
+        idle = 1 - max(busy)
+        text = (
+            f"{span(gpus)} ran no kernel in {units.value(idle, 'ratio')} of the time in which requests ran: without "
+            f"such gaps at most {units.digits(1 / (1 - idle), 2)} times as fast"
+        )
+        yield Evidence("utilisation", 1 - idle, "ratio", 1 - IDLE, window_seconds=IDLE_SECONDS, text=text)
 
 
 def _felt(source: SourceView) -> Iterator[Evidence]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight import objectives
+from insight.rules.burning import burning
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.histogram import fraction_at_most, quantile
@@ -63,6 +64,8 @@ def slo(source: SourceView, settings: Settings, firing: bool, *, quantity: str) 
         return None
     if not source.parts(quantity):
         return unknown(f"the server does not tell {objectives.title(quantity)}")
+    if settings.timing == "page":
+        return burning(source, stated)
     window, observed = _observe(source, quantity, settings.window)
     if observed is None or observed.count == 0:
         return Condition(holds=False, summary="no requests")
@@ -164,8 +167,8 @@ def _rule(quantity: str, impact: str, mitigation: str) -> Rule:
         of=Source.SERVER,
         condition=partial(slo, quantity=quantity),
         live=Timing(5.0, 15.0),
-        page=Timing(300.0, 300.0),
-        source="the stated objective; by default MLPerf Inference, Server scenario",
+        page=Timing(0.0, 300.0),  # its windows are in the condition: `insight.rules.burning`
+        source="the stated objective (by default MLPerf Inference, Server scenario); to page: the SRE workbook's burn",
         impact=impact,
         mitigation=mitigation,
     )

@@ -21,13 +21,15 @@ MISSED = 0.1
 SLOW = 0.5
 TAINTED = 0.2
 MIN_PROBES = 5
+LAG = 0.05
+"""Seconds by which polls begin late in the mean: what a poll counts is then off by 5 % of a second. Our default."""
 
 
 def monitor_degraded(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether polls are left out, take too long, or probes were timed too late to count."""
     del settings, firing
     found = [*_polls(source, "polls_missed", "left out"), *_polls(source, "polls_overrun", "given up")]
-    found += _slow(source.view)
+    found += [*_lagging(source), *_slow(source.view)]
     found += [each for probe in source.view.all(Source.PROBE) if (each := _late(probe)) is not None]
     if not found:
         return HOLDS_NOT
@@ -51,6 +53,14 @@ def _polls(source: SourceView, quantity: str, done: str) -> Iterator[Evidence]:
         collector = dict(split_series(name)[1]).get("collector", "")
         text = f"{units.count(grown.value)} polls of {collector} {done} in {units.duration(grown.seconds)}"
         yield Evidence(quantity, grown.value, "1", MISSED * grown.seconds, window_seconds=grown.seconds, text=text)
+
+
+def _lagging(source: SourceView) -> Iterator[Evidence]:
+    """Tell of polls that begin late, because this program does not get a CPU in time."""
+    lag = source.gauge_over("loop_lag_seconds", SECONDS)
+    if lag is not None and lag.mean > LAG and lag.seconds >= SECONDS / 4:
+        text = f"polls begin {units.value(lag.mean, 's')} late"
+        yield Evidence("loop_lag_seconds", lag.mean, "s", threshold=LAG, window_seconds=lag.seconds, text=text)
 
 
 def _slow(view: View) -> Iterator[Evidence]:
@@ -81,7 +91,7 @@ DEGRADED = Rule(
     condition=monitor_degraded,
     live=Timing(10.0, 30.0),
     page=Timing(60.0, 300.0),
-    source="a tenth of the polls left out, polls over half of the interval, a fifth of the probes spoilt: our defaults",
+    source="a tenth of the polls left out, over half of the interval or 50 ms late, a fifth of the probes spoilt: ours",
     impact="low: other findings come later or rest on less",
     mitigation="Poll less often (--interval), or give this program a core of its own.",
     needs_answer=False,

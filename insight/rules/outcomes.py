@@ -145,21 +145,21 @@ def abort_or_truncation(source: SourceView, settings: Settings, firing: bool) ->
     slack = TO_LEAVE if firing else 1.0
     gave_up = share(source, aborted, finished, windows=LONG) if moved(source, aborted) else None
     if gave_up is not None and gave_up.lo > ABORTED * slack:
-        usual = _usual(source, aborted, finished)
-        if usual is None or gave_up.lo > ABORT_FACTOR * usual.hits / usual.n * slack:
+        before = usual(source, aborted, finished)
+        if before is None or gave_up.lo > ABORT_FACTOR * before.hits / before.n * slack:
             said = f"{gave_up.text} of the requests were broken off by their client."
             return condition(gave_up, "requests_finished", ABORTED, said, Severity.WARNING)
     short = share(source, cut, finished, windows=LONG) if moved(source, cut) else None
-    usual = _usual(source, cut, finished) if short is not None else None
-    if short is None or usual is None or short.lo <= usual.hi + CUT_POINTS * slack:
+    before = usual(source, cut, finished) if short is not None else None
+    if short is None or before is None or short.lo <= before.hi + CUT_POINTS * slack:
         return HOLDS_NOT
-    if short.n / short.seconds < LOAD_FELL * usual.n / usual.seconds:
+    if short.n / short.seconds < LOAD_FELL * before.n / before.seconds:
         return Condition(holds=False, summary="the load fell: long answers are left over")
-    said = f"{short.text} of the answers were cut off by their limit of tokens, before it was {usual.text}."
-    return condition(short, "requests_finished", usual.hi + CUT_POINTS, said, Severity.WARNING)
+    said = f"{short.text} of the answers were cut off by their limit of tokens, before it was {before.text}."
+    return condition(short, "requests_finished", before.hi + CUT_POINTS, said, Severity.WARNING)
 
 
-def _usual(source: SourceView, some: list[str], whole: list[str]) -> Share | None:
+def usual(source: SourceView, some: list[str], whole: list[str]) -> Share | None:
     """Tell the share of the quarter of an hour before the window."""
     end = source.view.mono - WINDOWS[1]
     hits, n = source.increase_of(some, REFERENCE_SECONDS, end), source.increase_of(whole, REFERENCE_SECONDS, end)

@@ -36,24 +36,24 @@ def quality_regression(source: SourceView, settings: Settings, firing: bool) -> 
     """Tell whether the last passes over the questions went worse than the one before a change, or the first."""
     del settings, firing
     passes = finished(source)
-    baseline, event = _baseline(source, passes)
-    if baseline is None:
+    first, event = baseline(source, passes)
+    if first is None:
         return unknown("no pass over the questions of --quality has ended yet")
-    later = [each for each in passes if each.began > baseline.ended][-RUNNING:]
+    later = [each for each in passes if each.began > first.ended][-RUNNING:]
     if len(later) < RUNNING:
         return unknown(f"needs {RUNNING} passes of --quality after the first, or after a change; {len(later)} so far")
-    changes = [change(baseline.graded, each.graded) for each in later]
+    changes = [change(first.graded, each.graded) for each in later]
     if all(each is not None and _worse(each) for each in changes):
         newest = changes[-1]
         return HOLDS_NOT if newest is None else _regression(newest, event)
-    shifts = [shift(baseline.graded, each.graded, f1) for each in later]
+    shifts = [shift(first.graded, each.graded, f1) for each in later]
     if all(each is not None and each.hi < 0 and each.value <= -POINTS for each in shifts):
         return _shifted("token F1", shifts[-1], event)
     newest = changes[-1]
     return Condition(holds=False, summary=f"{units.digits(100 * newest.points, 2)} points" if newest else "")
 
 
-def _baseline(source: SourceView, passes: list[Batch]) -> tuple[Batch | None, Event | None]:
+def baseline(source: SourceView, passes: list[Batch]) -> tuple[Batch | None, Event | None]:
     """Choose the pass to compare with: the last before the last change that passes followed, else the first."""
     server = source.id.removeprefix("quality:")
     sources = [source, *(each for each in source.view.all(Source.SERVER) if each.id == server)]

@@ -237,6 +237,24 @@ def test_tick_comes_after_the_samples() -> None:
     assert [sample.mono for sample in log.of("monitor")] == [100.0 + k * TICK for k in range(4)]
 
 
+def test_the_monitor_tells_how_late_a_tick_began() -> None:
+    """A sleep that ends a quarter of a tick late, as where this program gets no CPU, is told with that tick alone."""
+    time = Time(ends=4 * TICK)
+    log, slept = Log(), 0
+
+    async def look() -> None:
+        await asyncio.sleep(0)
+
+    async def late(seconds: float) -> None:
+        nonlocal slept
+        slept += 1
+        await time.sleep(seconds + (TICK / 4 if slept == 2 else 0.0))
+
+    live(Poller([Look("a", look)], TICK, time.clock, log, sleep=late))
+    lags = [sample.gauges["loop_lag_seconds"] for sample in log.of("monitor")]
+    assert sorted(lags)[-2:] == [0.0, TICK / 4]
+
+
 def test_a_stalled_collector_does_not_hold_up_the_tick() -> None:
     """A collector that never answers leaves the ticks where they are."""
     time = Time(ends=3 * TICK)

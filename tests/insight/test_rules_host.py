@@ -171,3 +171,13 @@ def test_a_monitor_that_cannot_keep_up_says_so(
     risk = driven.risk("monitor_degraded")
     assert risk.state.value == state
     assert risk.severity is Severity.INFO
+
+
+def test_polls_that_begin_late_are_told(drive: Callable[[], Drive]) -> None:
+    """A tenth of a second in the mean, for want of a CPU; a single late one is nothing."""
+    for late, state in ((0.1, "firing"), (0.001, "not_observed")):
+        driven = drive()
+        for mono in range(60):
+            lag = {"loop_lag_seconds": 0.5 if mono == 30 else late}
+            driven.poll(float(mono), Sample("monitor", Source.MONITOR, WALL + mono, float(mono), gauges=lag))
+        assert driven.states()["monitor_degraded"] == state

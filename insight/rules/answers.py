@@ -1,0 +1,122 @@
+"""Do answers become of another kind: refusals, loops, another script, nothing at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insight.quality.batches import finished
+from insight.quality.change import appeared
+from insight.quality.fault import Fault
+from insight.rules.outcomes import LONG, REFERENCE_SECONDS, condition, labelled, moved, share, usual
+from insight.rules.quality import RUNNING, P, baseline
+from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
+from metrics import units
+from metrics.sample import Source
+from metrics.snapshot import Evidence, Severity
+
+if TYPE_CHECKING:
+    from insight.quality.change import Change
+    from insight.settings import Settings
+    from metrics.view import SourceView
+
+REPEATED_POINTS = 0.01
+"""vLLM 0.17 and later end an answer that goes round in circles, with `repetition` as the reason. Our default."""
+_NAMES = {
+    Fault.EMPTY: "are empty",
+    Fault.REFUSAL: "refuse to answer",
+    Fault.LOOP: "go round in circles",
+    Fault.SCRIPT: "are in another script than the question",
+    Fault.CUT: "are cut off",
+}
+
+
+def answer_drift(source: SourceView, settings: Settings, firing: bool) -> Condition | None:
+    """Tell whether a fault of the answers became more frequent: in --quality's, or as the server counts them itself.
+
+    Lengths are told by `model_drift`, answers cut off by their limit by `abort_or_truncation`. Not asked where neither
+    --quality nor the server tells of answers.
+    """
+    del settings, firing
+    repeated = labelled(source, "requests_finished", "reason", "repetition")
+    name = f"quality:{source.id}"
+    asked = name in source.view.ids(Source.QUALITY)
+    if not repeated and not asked:
+        return None
+    looped = _looped(source, repeated)
+    if looped is not None:
+        return looped
+    return _faults(source.view.of(name)) if asked else HOLDS_NOT
+
+
+def _looped(source: SourceView, repeated: list[str]) -> Condition | None:
+    """Tell of answers that the server ended because they repeated themselves."""
+    if not repeated or not moved(source, repeated):
+        return None
+    whole = source.parts("requests_finished")
+    now = share(source, repeated, whole, windows=LONG)
+    before = usual(source, repeated, whole)
+    limit = (before.hi if before else 0.0) + REPEATED_POINTS
+    if now is None or now.lo <= limit:
+        return None
+    was = f", in the {units.duration(REFERENCE_SECONDS)} before {before.text}" if before else ""
+    said = f"{now.text} of the answers were ended because they go round in circles{was}."
+    return condition(now, "requests_finished", limit, said, Severity.WARNING)
+
+
+def _faults(quality: SourceView) -> Condition:
+    """Tell which fault appeared in answers that had it not, in the last passes running."""
+    passes = finished(quality)
+    first, _ = baseline(quality, passes)
+    if first is None:
+        return unknown("no pass over the questions of --quality has ended yet")
+    later = [each for each in passes if each.began > first.ended][-RUNNING:]
+    if len(later) < RUNNING:
+        return unknown(f"needs {RUNNING} passes of --quality after the first, or after a change; {len(later)} so far")
+    for fault, words in _NAMES.items():
+        changes = [appeared(first.graded, each.graded, fault) for each in later]
+        newest = changes[-1]
+        if newest is not None and all(each is not None and each.p < P for each in changes):
+            return _appeared(newest, words)
+    return HOLDS_NOT
+
+
+def _appeared(found: Change, words: str) -> Condition:
+    text = f"{found.worse} of {found.pairs} answers {words} that did not before"
+    interval = found.difference
+    said = f"{text}, p {units.digits(found.p, 1)}; so it was {RUNNING} times running."
+    return Condition(
+        holds=True,
+        summary=text,
+        severity=Severity.WARNING,
+        description=said,
+        evidence=(
+            Evidence(
+                "faults",
+                -found.points,
+                "ratio",
+                threshold=0.0,
+                count=float(found.pairs),
+                text=text,
+                lo=-interval.hi,
+                hi=-interval.lo,
+            ),
+        ),
+        affected=found.worse / found.pairs,
+    )
+
+
+DRIFT = Rule(
+    id="answer_drift",
+    title="Answers of another kind",
+    of=Source.SERVER,
+    condition=answer_drift,
+    live=Timing(0.0, 60.0),
+    page=Timing(0.0, 3600.0),
+    source="McNemar p < 0.01 in two passes running; or 1 point of ended loops above the usual: our defaults",
+    impact="medium: these answers help nobody",
+    mitigation=(
+        "Compare chat template, system prompt, sampling and version with those of before; roll back what was changed."
+    ),
+    event=True,
+    every=10.0,
+)
