@@ -222,7 +222,7 @@ def _arrivals(recent: Sequence[StepWindow]) -> float | None:
 
 def _budget(source: SourceView) -> int:
     stated = source.facts.get("flag_max_num_batched_tokens", "")
-    return int(stated) if stated.isdigit() and int(stated) > 0 else DEFAULT_BUDGET
+    return int(stated) if stated.isdecimal() and int(stated) > 0 else DEFAULT_BUDGET
 
 
 def _switched_on(source: SourceView) -> bool | None:
