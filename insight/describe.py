@@ -80,7 +80,7 @@ def gpus_of(server: SourceView) -> tuple[int, ...] | None:
     for gpu in server.view.all(Source.GPU):
         users = gpu.newest_ok.processes if gpu.newest_ok else ()
         index = gpu.facts.get("index", "")
-        if index.isdigit() and any(each.pid in own and each.name is not None for each in users):
+        if index.isdecimal() and any(each.pid in own and each.name is not None for each in users):
             found.add(int(index))
     return tuple(sorted(found)) or None
 
@@ -112,7 +112,7 @@ def gpu(source: SourceView, tracks: Tracks, window: float) -> Gpu:
     index = facts.get("index", "")
     xids = {event.code for event in source.history.events if event.kind == "xid" and event.code is not None}
     return Gpu(
-        index=int(index) if index.isdigit() else None,
+        index=int(index) if index.isdecimal() else None,
         uuid=facts.get("uuid", source.id.removeprefix("gpu:")),
         name=facts.get("name"),
         state=source.state,

@@ -100,7 +100,7 @@ def fit(windows: Iterable[StepWindow], seed: int = 0) -> StepTime | NoStepTime:
     if len(used) < needed:
         return NoStepTime(
             f"{len(used)} windows of 3 s had {MIN_TOKENS} tokens and {MIN_STEPS} steps; a fit takes {needed}",
-            f"traffic in {needed - len(used)} more windows of 3 s",
+            f"traffic for {3 * (needed - len(used))} s more",
         )
     blocks = _blocks(used)
     sums = _add(blocks)

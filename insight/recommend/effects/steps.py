@@ -32,8 +32,10 @@ def token_budget(case: Case) -> Estimate:
         why = f"even {rows[0].tokens} tokens a step take longer than the {units.value(objective.limit, 's')} of "
         return Estimate(because=(*because, f"{why}{label(objective)}: fewer requests at once, or more GPUs"))
     stated = case.target.facts.get("flag_max_num_batched_tokens", "") if case.target else ""
-    if stated.isdecimal() and int(stated) <= chosen.tokens:
-        return Estimate(withheld=f"the budget is {stated} tokens, with which steps keep {label(objective)}")
+    bound_by_it = case.risk.id == "token_budget_bound"
+    if stated.isdecimal() and (int(stated) >= chosen.tokens if bound_by_it else int(stated) <= chosen.tokens):
+        room = "with more of them steps miss" if bound_by_it else "with which steps keep"
+        return Estimate(withheld=f"the budget is {stated} tokens, {room} {label(objective)}")
     because = (*because, f"a prompt of mean length then takes {units.value(chosen.extra_ttft, 's')} longer")
     return Estimate(chosen.worst_itl, because, {"budget": str(chosen.tokens)})
 

@@ -117,7 +117,7 @@ def test_gamma_comes_from_prefill_times_at_light_load() -> None:
 
 def test_too_few_windows_are_refused_with_how_many_more() -> None:
     """39 windows of 3 s make no fit, 40 do; of windows of 5 s 25 do."""
-    assert refused(varied(39)).needs == "traffic in 1 more windows of 3 s"
+    assert refused(varied(39)).needs == "traffic for 3 s more"
     assert fitted(varied(40)).windows == 40
     longer = [
         replace(each, seconds=5.0, itl_sum=each.itl_sum * 5 / 3, computed=each.computed * 5 / 3) for each in varied(25)
