@@ -62,8 +62,8 @@ def chosen_risk(snapshot: Snapshot, view: View) -> Risk | None:
 
 
 def on_quiet(snapshot: Snapshot, view: View) -> bool:
-    """Tell whether the line of the risks that do not hold is chosen, as it is where none does."""
-    return view.risk == QUIET or not open_risks(snapshot)
+    """Tell whether the line of the risks that do not hold is chosen, as it is where none does and there are such."""
+    return len(open_risks(snapshot)) < len(snapshot.risks) and (view.risk == QUIET or not open_risks(snapshot))
 
 
 def opened_risk(snapshot: Snapshot, view: View) -> Risk | None:

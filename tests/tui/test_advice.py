@@ -67,8 +67,13 @@ def test_what_is_only_bounded_has_no_middle() -> None:
 
 def test_effect_says_what_it_rests_on() -> None:
     """Now, then, the interval, the basis, the grade, how many windows and over which time."""
-    said = effects.expected(modelled(0.018, 0.02, 0.022, "s"))
-    assert said == "ITL 33 → 20.0 ms, 18.0-22.0 (model, grade B, n 71 over 3 min 33 s)"
+    one = modelled(0.018, 0.02, 0.022, "s")
+    assert effects.expected(one) == "ITL 33 → 20.0 ms, 18.0-22.0"
+    assert effects.basis(one) == "model, grade B, n 71 over 3 min 33 s"
+    advice = replace(canned.cap_the_queue(), effect=one)
+    for width in (60, 100):
+        text = text_of(steps.steps((advice,), canned.overloading(), width))
+        assert "ITL 33 → 20.0 ms, 18.0-22.0 (model, grade B, n 71 over 3 min 33 s)" in " ".join(text.split())
 
 
 def capacity_line(snapshot: object, width: int) -> str:

@@ -125,6 +125,10 @@ def test_below_the_last_risk_is_what_does_not_hold() -> None:
         await pilot.pause()
         await pilot.press("enter")
         assert "NOT OBSERVED  9" in screen(app)
+        await pilot.press("escape")
+        app.publish(canned.connecting())
+        await pilot.pause()
+        assert "watched" not in screen(app)
 
     perform(act, canned.overloaded())
 

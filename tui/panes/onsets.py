@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tui import words
 from tui.panes.gpus import ranges
-from tui.panes.page import heading, text
+from tui.panes.page import INDENT, heading, text
+from tui.rows import cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,24 @@ def onsets(snapshot: Snapshot, risk: Risk, width: int) -> list[Row]:
     ]
     late = max((each.within_seconds for each in found if each.within_seconds >= _SMEARED), default=0.0)
     note = f"by: may have begun up to {late:.0f} s before" if late else ""
-    return [heading("WHAT CHANGED FIRST", width, note), *text(" → ".join(parts), width)]
+    rows = [heading("WHAT CHANGED FIRST", width, note)]
+    for line in _chain(parts, width - INDENT - 1):
+        rows += text(line, width)
+    return rows
+
+
+def _chain(parts: Iterable[str], room: int) -> list[str]:
+    """Join moments by arrows, as many a line as fit: no line ends between a change and its time."""
+    lines = [""]
+    for part in parts:
+        if not lines[-1]:
+            lines[-1] = part
+        elif cells(lines[-1]) + cells(part) + 5 <= room:
+            lines[-1] += f" → {part}"
+        else:
+            lines[-1] += " →"
+            lines.append(part)
+    return lines
 
 
 def _about(snapshot: Snapshot, risk: Risk) -> list[Onset]:

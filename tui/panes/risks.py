@@ -34,7 +34,7 @@ def risks(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     quiet = watched.counted(snapshot, more=False)
     full, width = width, min(width, _TABLE)
     room = max(0, height - 1)
-    below = bool(quiet) and on_quiet(snapshot, view)
+    below = on_quiet(snapshot, view)
     items: list[Risk | None] = [*shown, None] if quiet else list(shown)
     chosen = chosen_risk(snapshot, view)
     at = len(shown) if below else next((index for index, risk in enumerate(shown) if risk is chosen), 0)

@@ -37,7 +37,7 @@ def steps(advice: Sequence[Recommendation], risk: Risk, width: int) -> list[Row]
             rows += _step(words.action(action), width) if action not in last else []
         because = [each for each in one.because if each not in told]
         told |= set(because)
-        rows += _labelled(_said(one, because), width)
+        rows += [*_expected(one, width), *_labelled(_said(one, because), width)]
     for action in last:
         rows += _step(words.action(action), width)
     return rows
@@ -52,13 +52,26 @@ def withheld(snapshot: Snapshot, risk: Risk, width: int) -> list[Row]:
     return rows
 
 
-def _said(one: Recommendation, because: Sequence[str]) -> list[tuple[str, str, StyleName]]:
-    """Say what it is expected to bring and why, what it takes, what may get worse, and what would disprove it."""
+def _expected(one: Recommendation, width: int) -> list[Row]:
+    """Say what it is expected to bring, and what that rests on: beside it where there is room, else below."""
     effect = one.effect
-    brings = effects.expected(effect) if effect is not None else "not estimated"
+    if effect is None:
+        return _labelled([("expected", "not estimated", "dim")], width)
+    brings = effects.expected(effect)
+    if effect.basis == "unknown":
+        return _labelled([("expected", brings, "dim")], width)
+    rests = f"({effects.basis(effect)})"
+    if cells(brings) + cells(rests) + _LABEL + 5 > width:
+        return _labelled([("expected", brings, "bold"), ("", rests, "dim")], width)
+    head: Row = (("   ", "plain"), (fit("expected", _LABEL), "dim"), (brings, "bold"), (f" {rests}", "dim"))
+    return [fit_row(head, width)]
+
+
+def _said(one: Recommendation, because: Sequence[str]) -> list[tuple[str, str, StyleName]]:
+    """Say what it takes, what may get worse, what would disprove it, why, and on which conditions."""
+    effect = one.effect
     given = "; ".join(dict.fromkeys((*effect.assumptions, *effect.valid_if))) if effect is not None else ""
     return [
-        ("expected", brings, "bold" if effect is not None and effect.basis != "unknown" else "dim"),
         ("costs", one.cost, "plain"),
         ("may harm", one.harm, "plain"),
         ("wrong if", one.disproved_by, "plain"),
