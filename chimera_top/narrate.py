@@ -7,6 +7,7 @@ What is sent is the redacted report as text, and nothing else; what comes back i
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ SECONDS = 120.0
 MAX_TOKENS = 2_000
 """Of the answer; most of them for a model that thinks before it writes."""
 MAX_BODY = 2**20
+_COMPLETIONS = re.compile(r"/chat/completions/?$")
 _FLAG = "--narrate-token-env"
 
 
@@ -69,7 +71,7 @@ def narrator(
 ) -> Callable[[Snapshot], Narrative | None]:
     """Make what asks about a redacted Snapshot; raises UsageError for a URL or a token that cannot be used."""
     try:
-        meant = target(url.rstrip("/").removesuffix("/chat/completions"))
+        meant = target(_COMPLETIONS.sub("", url.strip()))
         authority = trust(ca_cert)
     except ValueError as error:
         raise UsageError(f"--narrate: {error}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from insight.report.document import one_line
@@ -28,6 +28,8 @@ LEFT, RIGHT, TOP, BOTTOM = 128, 14, 16, 34
 COLOURS = 8
 _CLOCK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _MOST_CLOCKS = 5
+_FLAT, _LEAST = 1e-9, 1e-12
+"""A span smaller than this, as a share of the values or as it is, is none: floats have no round values in it."""
 _BINARY = frozenset({"bytes", "bytes/s"})
 _LONG = frozenset({"tokens/s", "tokens"})
 """Units too long to stand at every tick: they stand at the newest values above the chart."""
@@ -62,14 +64,14 @@ def plot(chart: Chart, number: int) -> str:
 
 def ticks(low: float, high: float, unit: str, most: int = 5) -> list[float]:
     """Choose round values that span an axis, in the unit that a person reads; the first is <= low, the last >= high."""
-    if not high > low:
-        high = low + (abs(low) or 1.0)
+    if high - low <= max(_FLAT * max(abs(low), abs(high)), _LEAST):
+        high = low + (abs(low) if abs(low) > _LEAST else 1.0)
     factor = 1024.0 ** max(0, int(math.log(max(abs(high), 1.0), 1024))) if unit in _BINARY else 1.0
     step = _round_step((high - low) / factor / (most - 1)) * factor
     if unit == "1":
         step = max(1.0, step)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [index * step for index in range(first, last + 1)]
+    return [index * step for index in range(first, max(last, first + 1) + 1)]
 
 
 def _round_step(least: float) -> float:
@@ -136,21 +138,23 @@ class _Frame:
             None if value is None else (self.x(first + index * track.step), self.y(value))
             for index, value in enumerate(track.values)
         ]
-        drawn: list[str] = []
+        runs = (list(run) for seen, run in groupby(points, key=lambda point: point is not None) if seen)
+        return "".join(_run([point for point in run if point is not None]) for run in runs)
+
+
+def _run(points: list[tuple[int, int]]) -> str:
+    """Draw points one after the other; those on one level in one step."""
+    (first, *_) = points
+    drawn = [f"M{first[0]} {first[1]}"]
+    level = 0
+    for before, point in pairwise(points):
+        if point[1] == before[1]:
+            level += point[0] - before[0]
+            continue
+        drawn.append(f"{f'h{level}' if level else ''}l{point[0] - before[0]} {point[1] - before[1]}")
         level = 0
-        for before, point in pairwise((None, *points)):
-            if point is None or before is None:
-                drawn += [f"h{level}"] if level else []
-                level = 0
-                # A point alone is a line of no length: its round ends are a dot.
-                drawn += [f"M{point[0]} {point[1]}h0"] if point else []
-            elif point[1] == before[1]:
-                level += point[0] - before[0]
-            else:
-                drawn += [f"h{level}"] if level else []
-                level = 0
-                drawn.append(f"l{point[0] - before[0]} {point[1] - before[1]}")
-        return "".join(drawn) + (f"h{level}" if level else "")
+    # A point alone is a line of no length: its round ends are a dot.
+    return "".join(drawn) + (f"h{level}" if level or len(points) == 1 else "")
 
 
 def _clocks(begin: float, end: float) -> list[tuple[float, str]]:

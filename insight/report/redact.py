@@ -59,8 +59,6 @@ def _introduce(snapshot: Snapshot, disguise: Disguise) -> None:
         for name in dict.fromkeys((target.url, target.id)):
             disguise.name(name, letter)
             disguise.meet(name)
-        if target.model is not None and target.model.count("/") > 1:
-            disguise.name(target.model, target.model.rstrip("/").rpartition("/")[2])
     if snapshot.host and snapshot.host.name:
         disguise.host(snapshot.host.name)
     unnumbered = count(1)
@@ -71,6 +69,10 @@ def _introduce(snapshot: Snapshot, disguise: Disguise) -> None:
     for process in _processes(snapshot):
         disguise.user(process.user or "")
         disguise.process(process.name or "")
+    for target in snapshot.targets:
+        model = target.model or ""
+        if model.count("/") > 1 and not re.search(r"\s", model):
+            disguise.name(model, disguise.text(model))
 
 
 def _letters(number: int) -> str:

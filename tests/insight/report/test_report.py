@@ -208,7 +208,7 @@ def infected(snapshot: Snapshot, text: str) -> Snapshot:
     free = {
         *("url", "model", "engine", "engine_version", "reason", "title", "likelihood", "impact", "description"),
         *("mitigation", "summary", "text", "what", "why", "consequence", "name", "version", "cuda_version", "kind"),
-        *("basis", "objective"),
+        *("basis", "objective", "cost", "harm", "disproved_by", "needs", "flag", "now", "proposed"),
     }
 
     def walk(node: Any, key: str = "") -> Any:
@@ -216,7 +216,10 @@ def infected(snapshot: Snapshot, text: str) -> Snapshot:
             named = key in {"facts", "by"}
             return {(f"{name} {text}" if named else name): walk(each, name) for name, each in node.items()}
         if isinstance(node, list | tuple):
-            return [walk(each, "title" if key in {"actions", "because", "assumptions"} else key) for each in node]
+            return [
+                walk(each, "title" if key in {"actions", "because", "assumptions", "valid_if"} else key)
+                for each in node
+            ]
         return text if isinstance(node, str) and key in free else node
 
     return msgspec.convert(walk(msgspec.to_builtins(snapshot)), Snapshot)
