@@ -71,6 +71,8 @@ class Host:
         guard("swap_in_bytes", lambda: self._paging(counters, missing))
         for resource in ("cpu", "io", "memory"):
             guard(f"pressure_{resource}", partial(self._pressure, resource, gauges), _NO_PRESSURE)
+        if "cpu_limit" in self._facts:
+            guard("cpu_periods", lambda: counters.update(procfs.throttling(self._read("sys/fs/cgroup/cpu.stat"))))
         guard("network_rx_bytes", lambda: counters.update(procfs.network(self._read("proc/net/dev"))))
         guard("disk_read_bytes", lambda: counters.update(self._disks()))
         if self._polls % _FILE_SYSTEMS_EVERY == 0:

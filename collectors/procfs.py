@@ -93,6 +93,15 @@ def paging(vmstat: str, page_size: int) -> dict[str, float]:
     return found
 
 
+def throttling(stat: str) -> dict[str, float]:
+    """Read /sys/fs/cgroup/cpu.stat of a group with a CPU limit: its periods and those that it was throttled in."""
+    found = dict(re.findall(r"^(nr_periods|nr_throttled) (\d{1,20})$", stat, re.MULTILINE | re.ASCII))
+    if len(found) < 2:
+        message = "no periods of a CPU limit"
+        raise ValueError(message)
+    return {"cpu_periods": float(found["nr_periods"]), "cpu_periods_throttled": float(found["nr_throttled"])}
+
+
 def pressure(text: str) -> dict[str, float]:
     """Read a file of /proc/pressure: share (0 to 1) of the last 10 s that `some` and `full` tasks waited."""
     found = {kind: float(share) / 100 for kind, share in re.findall(r"^(some|full) avg10=([\d.]+)", text, re.MULTILINE)}

@@ -135,6 +135,8 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("cpu_usage", gauge, "ratio", "share of CPU time in use over all cores"),
         ("cpu_steal", gauge, "ratio", "share of CPU time taken by the hypervisor"),
         ("cpu_iowait", gauge, "ratio", "share of CPU time waiting for disks"),
+        ("cpu_periods", counter, "1", "periods of the CPU limit of this program's own group (cgroup v2) that ended"),
+        ("cpu_periods_throttled", counter, "1", "of those, in which the group had used up its limit"),
         ("cpu_count", gauge, "1", "logical CPUs"),
         ("load1", gauge, "1", "load average over one minute"),
         ("host_memory_used_bytes", gauge, "bytes", "memory in use"),

@@ -27,6 +27,8 @@ STOLEN = 0.10
 ONE_CORE = 0.95
 """An engine's main process is one thread: at a whole core it cannot go faster."""
 TO_LEAVE = 0.8
+THROTTLED, THROTTLE_SECONDS = 0.25, 60.0
+"""Of the periods of a CPU limit: as public rules for containers have it."""
 IDLE = 0.20
 IDLE_SECONDS = 30.0
 """GPUs without a kernel for a fifth of the time in which requests run wait for the host. Our default."""
@@ -60,6 +62,7 @@ def host_cpu_starvation(source: SourceView, settings: Settings, firing: bool) ->
     if stolen is not None and stolen > STOLEN * slack:
         text = f"the hypervisor took {units.value(stolen, 'ratio')} of the CPU time"
         found.append(Evidence("cpu_steal", stolen, "ratio", threshold=STOLEN, text=text))
+    found += _throttled(source, slack)
     if not found:
         return HOLDS_NOT
     said = "; ".join(each.text for each in found)
@@ -85,6 +88,18 @@ def _engines(source: SourceView) -> Iterator[Evidence]:
         if most is not None and most.cpu_usage is not None and most.cpu_usage >= ONE_CORE:
             text = f"{most.name or most.pid} uses {units.digits(most.cpu_usage, 2)} cores"
             yield Evidence("cpu_usage", most.cpu_usage, "1", threshold=ONE_CORE, text=text)
+
+
+def _throttled(source: SourceView, slack: float) -> Iterator[Evidence]:
+    """Tell of the CPU limit of this program's container, where a server's processes are seen in it as well."""
+    if not any(each.newest_ok.processes for each in source.view.all(Source.SERVER) if each.newest_ok):
+        return
+    periods, held = (source.increase(each, THROTTLE_SECONDS) for each in ("cpu_periods", "cpu_periods_throttled"))
+    if periods is None or held is None or not periods.value or held.value <= THROTTLED * slack * periods.value:
+        return
+    share = held.value / periods.value
+    text = f"the container's CPU limit was used up in {units.value(share, 'ratio')} of its periods"
+    yield Evidence("cpu_periods_throttled", share, "ratio", THROTTLED, periods.seconds, count=periods.value, text=text)
 
 
 def _idle(source: SourceView) -> Iterator[Evidence]:
@@ -205,7 +220,7 @@ CPU = Rule(
     condition=host_cpu_starvation,
     live=Timing(10.0, 20.0),
     page=Timing(300.0, 600.0),
-    source="PSI over 10 % with busy CPUs or a server that feels it, or over 25 %: our default; 10 % stolen: public",
+    source="PSI over 10 % with busy CPUs or where it is felt, or over 25 %: ours; 10 % stolen, 25 % held back: public",
     impact="medium: the GPUs wait for the host between steps, and requests for the tokeniser",
     mitigation="Two physical cores and one for each GPU, pinned; no CPU limit on the container; move neighbours away.",
 )

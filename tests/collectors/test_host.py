@@ -47,6 +47,7 @@ FILES = {
     ),
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: Some CPU \x1b[31m@ 2 GHz\n",
     "sys/fs/cgroup/cpu.max": "150000 100000\n",
+    "sys/fs/cgroup/cpu.stat": "usage_usec 100\nnr_periods 50\nnr_throttled 20\nthrottled_usec 9\n",
     "sys/fs/cgroup/memory.max": "1073741824\n",
 }
 
@@ -95,6 +96,8 @@ def test_reads_what_the_kernel_wrote(root: Path) -> None:
         **procfs.paging(FILES["proc/vmstat"], 4096),
         "network_rx_bytes": 1010,
         "network_tx_bytes": 2020,
+        "cpu_periods": 50,
+        "cpu_periods_throttled": 20,
         "disk_read_bytes": 11 * 512,
         "disk_write_bytes": 22 * 512,
     }
@@ -102,6 +105,13 @@ def test_reads_what_the_kernel_wrote(root: Path) -> None:
     assert sample.facts["cpu_model"] == "Some CPU @ 2 GHz"
     assert (sample.facts["cpu_limit"], sample.facts["memory_limit"]) == ("1.5", "1 GiB")
     assert sample.facts["boot_time"] == "2026-09-21T14:13:20Z"
+
+
+def test_a_group_without_a_limit_has_no_periods(root: Path) -> None:
+    """Nothing is throttled where there is no limit, and nothing is said to be missing."""
+    (root / "sys/fs/cgroup/cpu.max").write_text("max 100000\n", "utf-8")
+    sample = poll(Host(CLOCK, root, FileSystems(none)))
+    assert "cpu_periods" not in {*sample.counters, *(each.what for each in sample.missing)}
 
 
 def test_cpu_shares_need_two_polls(root: Path) -> None:
@@ -126,6 +136,7 @@ def test_cpu_shares_need_two_polls(root: Path) -> None:
         ("proc/pressure/memory", "pressure_memory", "kernel without PSI"),
         ("proc/net/dev", "network_rx_bytes", "FileNotFoundError"),
         ("proc/diskstats", "disk_read_bytes", "FileNotFoundError"),
+        ("sys/fs/cgroup/cpu.stat", "cpu_periods", "FileNotFoundError"),
     ],
 )
 def test_a_file_that_is_not_there(root: Path, path: str, quantity: str, words: str) -> None:
@@ -251,6 +262,7 @@ def test_parsers_raise_nothing_but_value_error(text: str) -> None:
         procfs.boot_time,
         procfs.memory,
         procfs.pressure,
+        procfs.throttling,
         procfs.network,
         procfs.cpu_model,
         procfs.cpu_limit,

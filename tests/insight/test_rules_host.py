@@ -97,6 +97,26 @@ def test_an_engine_at_the_end_of_its_core_makes_little_pressure_count(drive: Cal
     assert "VLLM::EngineCore uses 1 cores" in driven.risk("host_cpu_starvation").summary
 
 
+@pytest.mark.parametrize(
+    ("throttled", "processes", "state"),
+    [
+        (4.0, (Process(7, "vllm"),), "firing"),
+        (2.0, (Process(7, "vllm"),), "not_observed"),
+        (4.0, (), "not_observed"),  # a container of this program alone
+    ],
+)
+def test_a_cpu_limit_that_is_used_up_is_told(
+    drive: Callable[[], Drive], throttled: float, processes: tuple[Process, ...], state: str
+) -> None:
+    """In 40 % of its periods, where the server runs in the same container; 20 % are none of its business."""
+    driven = drive()
+    for mono in range(30):
+        counters = {"cpu_periods": 10.0 * mono, "cpu_periods_throttled": throttled * mono}
+        server = Sample("http://a", Source.SERVER, WALL + mono, float(mono), processes=processes)
+        driven.poll(float(mono), host(float(mono), counters), server)
+    assert driven.states()["host_cpu_starvation"] == state
+
+
 def test_slower_decoding_is_told_with_the_pressure(drive: Callable[[], Drive]) -> None:
     """The same 15 % when decoding slowed at the same time: both on one clock."""
 
