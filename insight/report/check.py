@@ -2,6 +2,9 @@
 
 The first line is a summary with performance data behind `|`, in the form of the Monitoring Plugins Development
 Guidelines: `label=value[UOM];warn;crit;min;max`, `U` where the value cannot be determined.
+
+It is for the terminal and the monitoring system of who watches the server, so it names servers as they are: unlike a
+report, it is not redacted.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ svg path{stroke-linejoin:round;stroke-linecap:round}
 @media print{:root{--ink:#000;--soft:#444;--rule:#bbb;--paper:#fff;--tint:#fff;--critical:#a00;--warning:#850;
 --info:#036;--c0:#1f6fb2;--c1:#d1570e;--c2:#2a8a57;--c3:#a13f9a;--c4:#8a7100;--c5:#0f8b94;--c6:#c2355b;--c7:#6b5bd2}
 body{padding:0;max-width:none;font-size:10pt}h2,h3{break-after:avoid}tr{break-inside:avoid}
-.wide{overflow:visible}td.n{white-space:normal}.strong{border:1px solid;border-left-width:4px}
+.wide{overflow:visible}td.n{white-space:normal}.strong{border-style:solid;border-width:1px 1px 1px 4px}
+.tiles tbody{grid-template-columns:repeat(4,1fr)}
 .charts{grid-template-columns:1fr 1fr}}
 """.strip()

@@ -39,7 +39,22 @@ _NAMES = {
     "pressure_io": "pressure on disks (PSI)",
 }
 _UNIT_ENDINGS = ("_seconds", "_bytes_per_second", "_bytes", "_hertz", "_celsius", "_watts", "_joules")
-_ENGINES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "sglang": "SGLang", "openai": "OpenAI-compatible"}
+_ENGINES = {
+    "vllm": "vLLM",
+    "llamacpp": "llama.cpp",
+    "sglang": "SGLang",
+    "sglang-router": "SGLang router",
+    "tgi": "TGI",
+    "trtllm": "TensorRT-LLM",
+    "triton": "Triton",
+    "lmdeploy": "LMDeploy",
+    "nim": "NIM",
+    "dynamo": "Dynamo",
+    "ray": "Ray Serve",
+    "litellm": "LiteLLM",
+    "ollama": "Ollama",
+    "openai": "OpenAI-compatible",
+}
 
 
 def quantity_name(quantity: str) -> str:

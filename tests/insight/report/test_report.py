@@ -15,11 +15,13 @@ from msgspec.structs import replace
 from insight.report import FORMATS, render
 from metrics import units
 from metrics.histogram import Quantile
-from metrics.snapshot import Effect, Evidence, Snapshot
+from metrics.snapshot import Effect, Evidence, Grade, Snapshot
 from tests.insight.report import canned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from metrics.snapshot import Measure
 
 GOLDENS = Path(__file__).parent / "goldens"
 ENDINGS = {"text": "txt", "paste": "paste.txt"}
@@ -254,3 +256,119 @@ def test_a_counter_that_moves_in_lumps_says_so() -> None:
     snapshot = replace(canned.healthy(), targets=(replace(one, quantities=quantities),))
     assert f"Output tokens: {why}." in " ".join(render(snapshot, "text").decode().split())
     assert why not in render(canned.healthy(), "text").decode()
+
+
+def of(snapshot: Snapshot, **quantities: Measure) -> Snapshot:
+    """The Snapshot with one server, which has these quantities alone."""
+    return replace(snapshot, targets=(replace(snapshot.targets[0], quantities=quantities),))
+
+
+def test_what_a_server_has_over_a_time_of_its_own_is_only_its_newest() -> None:
+    """Rates of hits and drafts that the server worked out itself have a row without mean, maximum and window."""
+    snapshot = of(
+        canned.healthy(),
+        prefix_cache_hit_rate=canned.gauge(0.42, 0.4, 0.5, "ratio"),
+        spec_acceptance_length=canned.gauge(2.4, 2.1, 3.0, "tokens"),
+    )
+    rows = cells(snapshot, "level")
+    assert rows[3] == ["prefix cache hit rate", "42 %", "", "", "as the server has it"]
+    assert rows[4] == ["spec acceptance length", "2.4 tokens", "", "", "as the server has it"]
+
+
+def test_tokens_of_the_probe_are_told_from_those_of_others() -> None:
+    """Where a probe asks, what was generated for others than it has its own row."""
+    snapshot = of(canned.healthy(), output_tokens_without_probe=canned.counter(40_000, "tokens"))
+    assert [row[0] for row in cells(snapshot, "rate")][:3] == [
+        *("requests finished", "output tokens", "output tokens without probe")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("openai", "no metrics page: only --probe shows what a client gets"),
+        ("ollama", "no metrics page: only --probe shows what a client gets"),
+        ("vllm", "nothing was measured over a window yet"),
+    ],
+)
+def test_a_server_without_a_metrics_page_says_so(engine: str, said: str) -> None:
+    """Under the verdict stands why there is no number: nothing yet, or nothing ever without a probe."""
+    one = replace(canned.healthy().targets[0], engine=engine, quantities={}, tracks={})
+    snapshot = replace(canned.healthy(), targets=(one,))
+    assert said in " ".join(render(snapshot, "text").decode().split())
+    probed = replace(one, quantities={"probe_ttft_seconds": canned.observed((0.1, 0.2), (3, 40, 1), 0.12)})
+    assert "TTFT, probe p95 ~" in " ".join(render(replace(snapshot, targets=(probed,)), "text").decode().split())
+
+
+def test_what_changed_first_is_one_line_and_a_table() -> None:
+    """The order of the changes is a sentence; where and by how much stands below, with how exact the moment is."""
+    snapshot = canned.overloaded()
+    written = " ".join(render(snapshot, "text").decode().split())
+    assert (
+        "KV cache in use 14:21:33, requests waiting 14:21:39, SM clock of GPU 1 14:21:51, TTFT p95 14:21:55." in written
+    )
+    assert cells(snapshot, "when (UTC)")[3] == ["14:21:55", "TTFT p95", canned.URL, "220 ms", "15.3 s", "30 s"]
+    assert "What changed first" not in render(canned.healthy(), "text").decode()
+
+
+def test_several_servers_are_named_where_they_changed() -> None:
+    """With two servers each change, each graph and each level of load says whose it is."""
+    snapshot = canned.overloaded()
+    other = replace(snapshot.targets[0], id="http://b:1", url="http://b:1")
+    written = render(replace(snapshot, targets=(*snapshot.targets, other)), "text").decode()
+    joined = " ".join(written.split())
+    assert f"KV cache in use of {canned.URL} 14:21:33" in joined
+    assert "TTFT (http://b:1) p95:" in joined
+    assert f"Normal and heavy load of {canned.URL}" in joined
+
+
+def test_levels_of_load_stand_side_by_side() -> None:
+    """Normal and heavy load have a row each with what the server did, and below stands what tells them apart."""
+    snapshot = canned.overloaded()
+    normal, heavy = cells(snapshot, "load")[:2]
+    assert normal[:5] == ["normal", "4 min", "3", "1.37/s", "135 tokens/s"]
+    assert heavy[5].startswith("~38.2 s")
+    assert canned.LEVELS_WHY[3:40] in " ".join(render(snapshot, "text").decode().split())
+    even = replace(snapshot, levels=(replace(snapshot.levels[0], name="even", why="the load was one level"),))
+    assert "-- Load\n" in render(even, "text").decode()
+
+
+def test_settings_to_change_are_a_table() -> None:
+    """Flag, what it is, what it is to be and whether that takes a restart; the rest of the advice as sentences."""
+    snapshot = canned.overloaded()
+    assert cells(snapshot, "flag")[:2] == [
+        ["--max-num-queued-reqs", "not told by the server", "17", "yes"],
+        ["--max-num-seqs", "8", "12", "yes"],
+    ]
+    written = " ".join(render(snapshot, "text").decode().split())
+    for each in ("Costs: a restart", "May get worse: what comes", "Disproved by: TTFT p95", "Holds only if: prompts"):
+        assert each in written
+    assert "n 118, seen over 4 min 50 s" in written
+
+
+def test_what_would_have_to_be_measured_is_said() -> None:
+    """An effect that cannot be told says what would have to be measured first."""
+    snapshot = canned.overloaded()
+    unknown = Effect("ttft_p95", 33.2, None, None, None, "s", "unknown", Grade.D, needs="a run at two loads")
+    advice = replace(snapshot.recommendations[0], effect=unknown)
+    assert (
+        "To be measured first: a run at two loads."
+        in render(replace(snapshot, recommendations=(advice,)), "text").decode()
+    )
+
+
+def test_withheld_advice_has_its_reason() -> None:
+    """Also where nothing is recommended, what would usually be said and is not has its row."""
+    snapshot = replace(canned.overloaded(), recommendations=())
+    assert cells(snapshot, "advice")[0][1].startswith("it is on: 57.6 %")
+    assert "Advice withheld" not in render(canned.healthy(), "text").decode()
+
+
+def test_many_servers_do_not_drown_the_report() -> None:
+    """The graphs of the worst four are shown, and how many more there are is said."""
+    snapshot = canned.overloaded()
+    targets = tuple(replace(snapshot.targets[0], id=f"http://h:{i}", url=f"http://h:{i}") for i in range(7))
+    written = render(replace(snapshot, targets=targets), "text").decode()
+    assert "3 more servers have no graphs here." in written
+    assert "TTFT (http://h:3) p95" in " ".join(written.split())
+    assert "TTFT (http://h:4) p95" not in " ".join(written.split())

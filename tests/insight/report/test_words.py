@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from insight.report.words import effect_text, opening, quantity_name, sentence, subject, titled
+from insight.report.words import effect_text, engine_name, opening, quantity_name, sentence, subject, titled
 from metrics.quantity import QUANTITIES
 from metrics.snapshot import Effect, Grade
 from tests.insight.report import canned
@@ -78,3 +78,12 @@ def test_effect(lo: float | None, mid: float | None, hi: float | None, text: str
     advice = canned.overloaded().recommendations[0]
     assert effect_text(replace(advice, effect=effect)) == text
     assert effect_text(replace(advice, effect=None)) == "not estimated"
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [("vllm", "vLLM"), ("openai", "OpenAI-compatible"), (None, "unknown engine"), ("newcomer", "newcomer")],
+)
+def test_engine_name(engine: str | None, name: str) -> None:
+    """An engine is called as its makers write it, and one that is not known as it calls itself."""
+    assert engine_name(engine) == name
