@@ -235,7 +235,7 @@ def _two(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mark", metavar="MARK", help="compare BEFORE up to this mark with BEFORE after it: its number, text or hh:mm"
     )
-    parser.add_argument("--target", metavar="URL", help="of several servers, this one alone")
+    parser.add_argument("--server", metavar="URL", help="of several servers, this one alone")
     parser.add_argument("--force", action="store_true", help="compare different models all the same")
     parser.add_argument(
         "--applied",

@@ -16,10 +16,12 @@ from chimera_top.lookback import EXACT_ROWS, tell_damage
 from chimera_top.passage import Passage
 from collectors.replay import Recording
 from insight.verification.side import Side, of_recording, of_snapshot
+from insight.verification.spells import beginnings
 from metrics.recording import HEADER, NotARecordingError
 from metrics.sample import Event, Sample, Source
 from metrics.snapshot import SCHEMA_VERSION, Snapshot
 from metrics.store import TIERS, Store, Tier
+from metrics.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 ASKED_SECONDS = 900.0
 """The rules are asked about the last quarter of an hour before a comparison's middle: no finding takes longer to last,
 and what they advise then is what may have been followed."""
+RESTART_SECONDS = 300.0
+"""A mark that is set so soon after a restart means the restart: what was seen between the two is the new server."""
 MOST_JSON_BYTES = 64 * 2**20
 
 
@@ -43,7 +47,10 @@ def read(settings: Settings, path: str, *, advice: bool) -> list[Side]:
     """
     begin = _beginning(path)
     if begin.startswith(HEADER[:-2]):
-        return _sides(settings, path, _samples(path), Path(path).name, advice=advice)
+        recording = Recording(Path(path))
+        found = _sides(settings, _samples(recording), Path(path).name, _end(recording) if advice else None)
+        tell_damage(recording)
+        return found
     return _of_json(path, begin)
 
 
@@ -51,16 +58,30 @@ def split(settings: Settings, path: str, name: str) -> tuple[list[Side], list[Si
     """Read every server of a recording before a mark, and after it; and the mark. Raises FailureError."""
     if not _beginning(path).startswith(HEADER[:-2]):
         raise UsageError(f"--mark splits a recording, and {path} is none: give BEFORE and AFTER")
-    marks = [event for sample in _samples(path) for event in sample.events if event.kind == "mark"]
+    recording = Recording(Path(path))
+    marks = [event for sample in _samples(recording) for event in sample.events if event.kind == "mark"]
+    tell_damage(recording)
     mark = _chosen(path, marks, name)
     before, after = f"before {mark.text}", f"after {mark.text}"
-    earlier = (sample for sample in _samples(path) if sample.wall < mark.wall)
-    later = (sample for sample in _samples(path) if sample.wall >= mark.wall)
+    middle = _change(Path(path), mark.wall)
+    earlier = (sample for sample in _samples(Recording(Path(path))) if sample.wall < middle)
+    later = (sample for sample in _samples(Recording(Path(path))) if sample.wall >= middle)
     return (
-        _sides(settings, path, earlier, before, advice=True),
-        _sides(settings, path, later, after, advice=False, settled=False),
+        _sides(settings, earlier, before, middle),
+        _sides(settings, later, after, None, settled=False),
         mark,
     )
+
+
+def _change(path: Path, mark: float) -> float:
+    """Tell when the change was made: at the mark, or at the restart shortly before that it was set for."""
+    store = Store()
+    for sample in _samples(Recording(path)):
+        if sample.wall < mark and sample.kind is Source.SERVER:
+            store.add(sample)
+    view = View(store, math.inf, mark)
+    begun = [wall for source in view.all(Source.SERVER) for wall in beginnings(source)]
+    return max((wall for wall in begun if mark - RESTART_SECONDS <= wall), default=mark)
 
 
 def pairs(before: list[Side], after: list[Side], target: str | None) -> list[tuple[Side, Side]]:
@@ -68,7 +89,7 @@ def pairs(before: list[Side], after: list[Side], target: str | None) -> list[tup
     if target is not None:
         before, after = ([each for each in sides if each.target == target] for sides in (before, after))
         if not before or not after:
-            raise FailureError(f"--target {target}: not in both; leave it out to see what is")
+            raise FailureError(f"--server {target}: not in both; leave it out to see what is")
     if len(before) == 1 and len(after) == 1:
         return [(before[0], after[0])]
     found = [(one, other) for one in before for other in after if one.target == other.target]
@@ -112,31 +133,35 @@ def _of_json(path: str, begin: bytes) -> list[Side]:
     return [of_snapshot(snapshot, each, Path(path).name) for each in snapshot.targets]
 
 
-def _samples(path: str) -> Iterator[Sample]:
+def _samples(recording: Recording) -> Iterator[Sample]:
     """Read a recording; raises FailureError, with one line, where it is none."""
     try:
-        yield from Recording(Path(path))
+        yield from recording
     except NotARecordingError as error:
         raise FailureError(str(error)) from None
     except OSError as error:
-        raise FailureError(f"cannot read {path}: {error.strerror or error}") from None
+        raise FailureError(f"cannot read {recording.path}: {error.strerror or error}") from None
+
+
+def _end(recording: Recording) -> float:
+    """Tell when a recording ends, in seconds since the epoch; for ever where that is not known."""
+    first = next(_samples(recording), None)
+    seconds = None if first is None else recording.seconds_from(first)
+    return math.inf if first is None or seconds is None else first.wall + seconds
 
 
 def _sides(
-    settings: Settings, path: str, samples: Iterator[Sample], label: str, *, advice: bool, settled: bool = True
+    settings: Settings, samples: Iterator[Sample], label: str, advised_at: float | None, *, settled: bool = True
 ) -> list[Side]:
-    """Live through Samples, and take what was seen of every server."""
+    """Live through Samples, and take what was seen of every server, and what was advised at a moment."""
     first = next(samples, None)
     if first is None:
-        raise FailureError(f"{label}: {path} holds no Sample there; nothing had been seen")
-    recording = Recording(Path(path))
-    seconds = recording.seconds_from(first)
+        raise FailureError(f"{label}: it holds no Sample; nothing had been seen")
     assessor = judge(settings, "replay")
-    asks_from = first.mono + (seconds or 0.0) - ASKED_SECONDS if advice else math.inf
+    asks_from = math.inf if advised_at is None else first.mono + advised_at - first.wall - ASKED_SECONDS
     passage = Passage(Store((Tier(0.0, EXACT_ROWS), *TIERS[1:])), assessor, first, asks_from)
     for sample in samples:
         passage.take(sample)
-    tell_damage(recording)
     view = passage.view
     assessor.settings = replace(assessor.settings, window=max(view.mono - first.mono, 1.0))
     snapshot = assessor.snapshot(view)
@@ -147,7 +172,7 @@ def _sides(
         if target.id in known and view.of(target.id).newest_ok is not None
     ]
     if not found:
-        raise FailureError(f"{label}: no server answered in {path}; there is nothing to compare")
+        raise FailureError(f"{label}: no server answered; there is nothing to compare")
     return found
 
 

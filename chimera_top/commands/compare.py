@@ -52,7 +52,7 @@ def run(flags: argparse.Namespace) -> int:
     """Compare, keep what could be told of predictions, and answer 0 (no worse), 1 (worse) or 3 (cannot be told)."""
     settings = prepare(flags)
     check_output(flags.output)
-    sides, mark = _read(settings, flags.before, flags.after, flags.mark, flags.target)
+    sides, mark = _read(settings, flags.before, flags.after, flags.mark, flags.server)
     found: list[Compared] = []
     lines = []
     for before, after in sides:
@@ -68,19 +68,19 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _read(
-    settings: Settings, before: str, after: str | None, mark: str | None, target: str | None
+    settings: Settings, before: str, after: str | None, mark: str | None, server: str | None
 ) -> tuple[list[tuple[Side, Side]], str]:
     """Read both sides, and the text of the mark between them."""
     if mark is not None:
         if after is not None:
             raise UsageError("--mark splits one recording: give BEFORE alone, or BEFORE and AFTER without --mark")
         earlier, later, event = split(settings, before, mark)
-        return pairs(earlier, later, target), event.text
+        return pairs(earlier, later, server), event.text
     if after is None:
         raise UsageError("give AFTER as well, or --mark to split BEFORE at a mark")
     if _same_file(before, after):
         raise UsageError(f"BEFORE and AFTER are the same file, {before}: to split it at a mark give --mark")
-    return pairs(read(settings, before, advice=True), read(settings, after, advice=False), target), ""
+    return pairs(read(settings, before, advice=True), read(settings, after, advice=False), server), ""
 
 
 def _same_file(before: str, after: str) -> bool:

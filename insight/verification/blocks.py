@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from insight.verification.figures import Figure
     from insight.verification.predictions import Prediction
 
-_VERDICTS = {"noise": "no more than noise", "slight": "below 3 %", "differs": "differs"}
+_VERDICTS = {"noise": "within noise", "slight": "below 3 %", "differs": "differs"}
 
 
 def blocks(comparison: Comparison, predictions: Sequence[Prediction], past: Interval | None) -> list[Block]:

@@ -80,7 +80,7 @@ def compare(before: Side, after: Side) -> Comparison:
     load = load_figures(before, after, settings)
     same, load_text = same_load(load)
     matched = match(before, after) if before.windows or after.windows else ""
-    found = _figures(before, after, same=same is True, matched=matched)
+    found = _figures(before, after, load, same=same is True, matched=matched)
     outcome, text = _outcome(found)
     reasons = [reason for side in (before, after) if (reason := too_short(side, FEWEST_BATCHES))]
     if not before.spells and not after.spells:
@@ -106,7 +106,11 @@ def compare(before: Side, after: Side) -> Comparison:
 
 
 def changed_settings(before: Side, after: Side) -> tuple[Setting, ...]:
-    """List what the server is and is set to that is not as before; only what both or one of them tell."""
+    """List what the server is, and is set to, that is not as before.
+
+    What one of them does not tell has not changed; but a flag that does not stand on a command line that is seen is
+    one that is not set.
+    """
     told = (
         {"engine": side.engine, "engine_version": side.version, "model": side.model, "GPUs": ", ".join(side.gpus)}
         for side in (before, after)
@@ -114,7 +118,12 @@ def changed_settings(before: Side, after: Side) -> tuple[Setting, ...]:
     one, other = ({name: text for name, text in each.items() if text} for each in told)
     one, other = one | before.settings, other | after.settings
     names = [*one, *(name for name in other if name not in one)]
-    return tuple(Setting(name, one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name))
+    seen = all(any(name.startswith("flag_") for name in each) for each in (one, other))
+    return tuple(
+        Setting(name, one.get(name), other.get(name))
+        for name in names
+        if one.get(name) != other.get(name) and ((name in one and name in other) or (name.startswith("flag_") and seen))
+    )
 
 
 def load_figures(before: Side, after: Side, settings: tuple[Setting, ...]) -> tuple[Figure, ...]:
@@ -148,7 +157,9 @@ def _together(count: int) -> float:
     return 1 - (1 - CONFIDENCE) / max(1, count)
 
 
-def _figures(before: Side, after: Side, *, same: bool, matched: Matched | str) -> tuple[Figure, ...]:
+def _figures(
+    before: Side, after: Side, load: tuple[Figure, ...], *, same: bool, matched: Matched | str
+) -> tuple[Figure, ...]:
     confidence = _together(sum(1 for each in RESULTS if each.better) + len(QUANTILES) + 1)
     found: list[Figure] = []
     if isinstance(matched, Matched):
@@ -165,6 +176,8 @@ def _figures(before: Side, after: Side, *, same: bool, matched: Matched | str) -
         bounded = quantile_figure(quantity, title, q, (before, after), confidence)
         if bounded is not None:
             found.append(bounded if same else _follows_load(bounded))
+    if not any(each.id == HIT_RATE.id for each in load) and (hits := figure(HIT_RATE, before, after, confidence)):
+        found.append(hits)
     accuracy = _quality(before, after, confidence)
     return (*found, *([accuracy] if accuracy is not None else []))
 

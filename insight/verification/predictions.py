@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from insight.estimators.effects import Z90
+from insight.estimators.effects import Z90, unknown
 from insight.estimators.forecast import predictive
 from insight.estimators.step_time import StepTime, fit
 from insight.estimators.steps import Limits
@@ -197,9 +197,7 @@ def _with_luck(effect: Effect, after: Estimate, before: Estimate | str) -> tuple
 def _not_comparable(quantity: str, before: Side, after: Side, settings: Sequence[Setting]) -> str:
     """Say why what came says nothing about what was foretold; empty where it does."""
     if after.seconds < LEAST_SECONDS:
-        return (
-            f"{units.duration(after.seconds)} of {after.label} is too short: it takes {units.duration(LEAST_SECONDS)}"
-        )
+        return _short(after)
     capacity = quantity in _CAPACITIES
     if capacity and not queue_stood(after):
         return "no queue stood, so that what it can do at most was not seen"
@@ -215,25 +213,36 @@ def _not_comparable(quantity: str, before: Side, after: Side, settings: Sequence
 def _by_model(before: Side, after: Side, settings: Sequence[Setting]) -> Prediction | None:
     """Hold the step-time model of `before` against ITL under the load and the limits of `after`.
 
-    None where something was changed that changes what a step costs, or nothing was; and where there is no model.
+    None where something was changed that changes what a step costs, or nothing was; and where nothing is known of both.
     """
     names = {each.name for each in settings}
-    if not names or not names <= _SCHEDULING or after.seconds < LEAST_SECONDS:
+    if not names or not names <= _SCHEDULING or not before.windows or not after.windows:
         return None
-    model, traffic = (
-        fit(before.windows),
-        observed(after.windows, after.observed("prompt_tokens"), after.observed("output_tokens")),
-    )
-    found = _measured(ITL.id, after)
-    if not isinstance(model, StepTime) or traffic is None or isinstance(found, str):
-        return None
-    effect = predictive(model, traffic, _limits(after), min(after.seconds, SIMULATED_SECONDS))
-    if effect.mid is None or effect.lo is None or effect.hi is None:
-        return None
-    changed = ", ".join(f"{each.name.removeprefix('flag_')} {each.before} -> {each.after}" for each in settings)
     title = "ITL by the step-time model of before, at the load of after"
-    bare = _prediction(STEP_TIME, title, effect, after.seconds, changed)
-    return _with_measurement(bare, found, (effect.lo, effect.hi), told=True)
+    changed = ", ".join(f"{each.name.removeprefix('flag_')} {each.before} -> {each.after}" for each in settings)
+    effect = _forecast(before, after)
+    bare = _prediction(STEP_TIME, title, effect, after.seconds, effect.needs or changed)
+    found = _measured(ITL.id, after)
+    if isinstance(found, str):
+        return replace(bare, why=found)
+    return _with_measurement(bare, found, (effect.lo, effect.hi), told=effect.mid is not None)
+
+
+def _forecast(before: Side, after: Side) -> Effect:
+    """Foretell ITL for the load and the limits of `after`; unknown, with the reason, where that cannot be done."""
+    if after.seconds < LEAST_SECONDS:
+        return unknown(ITL.id, "s", _short(after))
+    model = fit(before.windows)
+    if not isinstance(model, StepTime):
+        return unknown(ITL.id, "s", f"there is no step-time model of {before.label}: {model.reason}")
+    traffic = observed(after.windows, after.observed("prompt_tokens"), after.observed("output_tokens"))
+    if traffic is None:
+        return unknown(ITL.id, "s", f"{after.label} has no requests")
+    return predictive(model, traffic, _limits(after), min(after.seconds, SIMULATED_SECONDS))
+
+
+def _short(after: Side) -> str:
+    return f"{units.duration(after.seconds)} of {after.label} is too short: it takes {units.duration(LEAST_SECONDS)}"
 
 
 def _limits(side: Side) -> Limits:

@@ -54,15 +54,28 @@ def cut(source: SourceView, begin: float, end: float, gpus: Sequence[SourceView]
     Left out are those at whose ends the server was not seen, and those after it had begun anew.
     """
     interval = source.view.interval
-    size = max(SHORTEST_SECONDS, 3 * interval, (end - begin) / MOST_SPELLS)
+    watched = min(end - begin, source.history.taken * interval)
+    size = max(SHORTEST_SECONDS, 3 * interval, watched / MOST_SPELLS)
     anew = [source.view.mono - (source.view.wall - wall) for wall in beginnings(source)]
     found: list[Spell] = []
-    for index in range(int((end - begin + interval / 2) / size)):
-        first, last = begin + index * size, begin + (index + 1) * size
+    first = begin
+    while (last := first + size) <= end + interval / 2:
+        if not source.seen_at(first, interval):
+            first = _seen_again(source, first, size)
+            continue
         unsettled = any(moment - interval < last and first < moment + SETTLE_SECONDS for moment in anew)
-        if not unsettled and source.seen_at(first, interval) and source.seen_at(last, interval):
+        if not unsettled and source.seen_at(last, interval):
             found.append(_spell(source, size, last, gpus))
+        first = last
     return tuple(found)
+
+
+def _seen_again(source: SourceView, moment: float, size: float) -> float:
+    """Find the next poll after a moment: recordings that were added to have gaps of days."""
+    ring = source.history.tables[0].ring
+    row = ring.last_at(moment) + 1
+    reaches_back = row > 0 and row < len(ring)
+    return max(ring.time(row), moment + source.view.interval) if reaches_back else moment + size
 
 
 def beginnings(source: SourceView) -> list[float]:

@@ -1,0 +1,69 @@
+"""What is kept of predictions from comparison to comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chimera_top.ledger import Line, default_path, keep, line
+from insight.verification.predictions import Prediction
+from insight.verification.side import Side
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+SIDE = Side("b", "http://secret-host:8000", "vllm", "0.32.0", "/home/alice/models/tiny", {}, 0.0, 900.0, {}, {}, ())
+FORETOLD = Prediction(
+    "prefix_caching", "itl_seconds", "s", "model", "B", 0.02, 0.015, 0.016, 0.017, "said in /home/alice", 900.0,
+    measured=0.016, covered=True, title="on secret-host",
+)  # fmt: skip
+
+
+def written(begin: float = 0.0, **changes: bool | None) -> Line:
+    return line(replace(SIDE, begin=begin), SIDE, replace(FORETOLD, **changes), "0.1.0")
+
+
+def test_what_could_be_told_is_kept_and_counts_once(tmp_path: Path) -> None:
+    """A comparison that is made again is the same; what could not be told is not kept."""
+    path = tmp_path / "deep" / "predictions.jsonl"
+    assert len(keep(path, [written(), written(1.0, covered=False), written(2.0, covered=None)])) == 2
+    assert len(keep(path, [written()])) == 2
+    assert len(keep(path, [])) == 2
+    assert [each.name for each in path.parent.iterdir()] == ["predictions.jsonl"]
+
+
+def test_nothing_in_it_names_a_host_or_a_person(tmp_path: Path) -> None:
+    """Engine, version and the last part of the model's name are all that is known of the server."""
+    path = tmp_path / "predictions.jsonl"
+    keep(path, [written()])
+    text = path.read_text()
+    assert '"model":"tiny"' in text
+    for secret in ("secret-host", "alice", "/home"):
+        assert secret not in text
+
+
+def test_lines_of_others_are_left_out(tmp_path: Path) -> None:
+    """A torn line, or one of another version, costs that line alone."""
+    path = tmp_path / "predictions.jsonl"
+    keep(path, [written()])
+    path.write_bytes(path.read_bytes() + b'{"torn": ')
+    assert len(keep(path, [written(5.0)])) == 2
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The comparison goes on with its own predictions; without a home nothing is kept and nothing said."""
+    (tmp_path / "file").write_text("")
+    assert len(keep(tmp_path / "file" / "predictions.jsonl", [written()])) == 1
+    assert capsys.readouterr().err.startswith("chimera-top: the score of predictions is not kept in ")
+    assert len(keep(None, [written()])) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_where_it_is() -> None:
+    """$XDG_STATE_HOME, else under the home, else nowhere."""
+    assert str(default_path({"XDG_STATE_HOME": "/s"})) == "/s/chimera-top/predictions.jsonl"
+    assert str(default_path({"HOME": "/h"})) == "/h/.local/state/chimera-top/predictions.jsonl"
+    assert default_path({}) is None
