@@ -52,6 +52,8 @@ class Engine:
         """Requests that arrive before this find nobody listening."""
         self.slowdown = 1.0
         """Every step that begins from now on takes so many times as long."""
+        self.elsewhere = 0
+        """Requests in flight in the other engines behind the same address: a limit is one for all of them."""
         self.work = Work()
         self._reset()
 
@@ -94,7 +96,7 @@ class Engine:
     def refuses(self) -> bool:
         """Tell whether a request that arrives now is refused, and count it if so."""
         limit = self.config.max_num_queued_reqs
-        if limit is None or len(self._waiting) + len(self._running) < limit:
+        if limit is None or self.in_flight + self.elsewhere < limit:
             return False
         self.counters.rejected += 1
         return True
@@ -104,6 +106,11 @@ class Engine:
         if not request.done:
             request.cancelled = True
             self._cancelled.append(request)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait or run."""
+        return len(self._waiting) + len(self._running)
 
     def generated(self, request: Request) -> int:
         """Tell how many tokens of a request are out."""

@@ -68,6 +68,9 @@ class Simulation:
                 for engine in self.engines:
                     engine.restart(tick, seconds)
                 self.started_at = tick
+            whole = sum(engine.in_flight for engine in self.engines)
+            for engine in self.engines:
+                engine.elsewhere = whole - engine.in_flight
             self.gpus.advance(tick, self.engines)
             for engine, slowdown in zip(self.engines, self.gpus.slowdowns, strict=True):
                 engine.slowdown = slowdown

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from insight.rules.outcomes import labelled
 from metrics.measure import measure
+from metrics.sample import Source
 from metrics.snapshot import Grade, Recommendation
 from simulator.faults import (
     BadRequests,
@@ -27,14 +29,14 @@ from simulator.faults import (
     Slow,
 )
 from simulator.scenario import EngineConfig, Scenario, load
-from tests.evaluation.live import Live
+from tests.evaluation.live import URL, Live
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import ProcessPoolExecutor
 
-    from metrics.snapshot import Change
-    from metrics.view import View
+    from metrics.snapshot import Change, Effect
+    from metrics.view import SourceView, View
 
 COVERED, HALF_WIDTH = 0.90, 0.15
 ANOTHER_SEED = 10_000
@@ -222,16 +224,38 @@ _SAME = {"expected_wait_seconds": "queue_seconds"}
 """Quantities of an effect that are measured under another name."""
 
 
-def measured(view: View, target: str, quantity: str, seconds: float = MEASURED_SECONDS) -> float | None:
-    """Give one number for a quantity: a counter's rate, a histogram's mean, a gauge's mean."""
-    name = _SAME.get(quantity, quantity)
-    try:
-        found = measure(view.of(target), name, seconds)
-    except KeyError:
-        return None
+def measured(view: View, target: str, effect: Effect, seconds: float = MEASURED_SECONDS) -> float | None:
+    """Give one number for what an effect speaks of: a share, a counter's rate, a histogram's mean, a gauge's mean.
+
+    What is advised of a GPU is felt by its server, and some of it by a client alone.
+    """
+    known = [*view.ids(Source.GPU), *view.ids(Source.SERVER), *view.ids(Source.PROBE)]
+    places = [each for each in (target, URL, f"probe:{URL}") if each in known]
+    found = (_number_of(view.of(place), effect, seconds) for place in places)
+    return next((each for each in found if each is not None), None)
+
+
+def _number_of(source: SourceView, effect: Effect, seconds: float) -> float | None:
+    name = _SAME.get(effect.quantity, effect.quantity)
+    if name in _BAD and effect.unit == "ratio":
+        bad, whole = _BAD[name](source)
+        some, every = source.increase_of(bad, seconds), source.increase_of(whole, seconds)
+        return some.value / every.value if some is not None and every is not None and every.value else None
+    found = measure(source, name, seconds)
     if found is None:
         return None
+    if name in _MEDIANS:
+        return found.p50.estimate if found.p50 is not None else None
     return next((each for each in (found.rate, found.mean, found.value) if each is not None), None)
+
+
+_BAD: dict[str, Callable[[SourceView], tuple[list[str], list[str]]]] = {
+    "http_requests": lambda source: (labelled(source, "http_requests", "status", "4"), source.parts("http_requests")),
+    "requests_failed": lambda source: (source.parts("requests_failed"), source.parts("requests_finished")),
+}
+"""Shares of requests: the series of those that went wrong, and of all."""
+_MEDIANS = ("probe_ttft_seconds",)
+"""Told as a median, because the gap is one between medians."""
 
 
 def lived(scenario: Scenario, seed: int) -> Live:
@@ -266,7 +290,7 @@ def tried(recommendation: Recommendation, scenario: Scenario, seed: int) -> Tria
     except CannotBeFollowedError as error:
         return replace(trial, why=str(error))
     after = lived(changed, seed + ANOTHER_SEED)
-    found = measured(after.view, recommendation.target or "", effect.quantity)
+    found = measured(after.view, recommendation.target or "", effect)
     return replace(trial, measured=found, why="" if found is not None else f"{effect.quantity} is not measured")
 
 

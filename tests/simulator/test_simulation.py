@@ -191,3 +191,14 @@ def test_time_never_goes_back(quiet: Scenario) -> None:
     simulation.advance(10.0)
     simulation.advance(3.0)
     assert simulation.now == 10.0
+
+
+def test_a_limit_of_requests_is_one_for_all_engines() -> None:
+    """What the router sends mostly to one engine is refused when all of them together have so many in flight."""
+    scenario = load("uneven_replicas")
+    limited = replace(scenario, engine=replace(scenario.engine, max_num_queued_reqs=140))
+    simulation = Simulation(limited, 1)
+    simulation.advance(75.0)
+    assert sum(engine.counters.rejected for engine in simulation.engines) > 100
+    assert sum(engine.in_flight for engine in simulation.engines) == pytest.approx(140, abs=10)
+    assert simulation.engines[0].elsewhere == pytest.approx(simulation.engines[1].in_flight, abs=3)
