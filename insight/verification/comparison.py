@@ -21,6 +21,7 @@ from insight.verification.figures import (
     TPOT,
     Figure,
     Metric,
+    Verdict,
     figure,
     judged,
     quantile_figure,
@@ -38,6 +39,9 @@ Outcome = Literal["better", "no worse", "worse", "not told"]
 CONFIDENCE = 0.95
 SAME = 0.05
 """Rates and lengths that differ by less, and hit rates by less than five points, are the same load."""
+NEARLY = 0.1
+"""Beyond that they are not taken for the same even where they may be: of a load that goes up and down hardly anything
+is certain. The mix of a step-time model is the same within as much (`extrapolation.SAME_MIX`)."""
 STANDING = 1.0
 """With so many waiting on average a queue stands, and the server gives what it can."""
 _CACHING = frozenset(("enable_prefix_caching", "flag_enable_prefix_caching"))
@@ -134,20 +138,24 @@ def load_figures(before: Side, after: Side, settings: tuple[Setting, ...]) -> tu
     return tuple(replace(each, verdict=_as_load(each)) for each in found if each is not None)
 
 
-def _as_load(found: Figure) -> Literal["differs", "slight", "noise", "not told"]:
-    if found.verdict in {"noise", "slight", "not told"} or found.change is None:
-        return "noise" if found.verdict == "noise" else "slight" if found.verdict == "slight" else "not told"
+def _as_load(found: Figure) -> Verdict:
+    """Tell the same from another, and both from what nobody can tell: no proof of a difference is no proof of none."""
+    if found.change is None or found.verdict == "not told":
+        return "not told"
+    if found.verdict == "noise":
+        return "noise" if abs(found.change) <= NEARLY else "not told"
     return "differs" if abs(found.change) > SAME else "slight"
 
 
 def same_load(load: tuple[Figure, ...]) -> tuple[bool | None, str]:
     """Tell whether the same was asked of the server, and say it in a sentence."""
     differing = [each for each in load if each.verdict == "differs"]
-    told = [each for each in load if each.verdict != "not told"]
     if differing:
-        said = "; ".join(f"{each.title} {from_to(each)}" for each in differing)
-        return False, f"another load: {said}"
-    if not any(each.id == "requests_arrived" for each in told):
+        return False, f"another load: {'; '.join(f'{each.title} {from_to(each)}' for each in differing)}"
+    unsure = [each for each in load if each.verdict == "not told" and each.lo is not None]
+    if unsure:
+        return None, f"whether it is the same load cannot be told: {', '.join(map(said, unsure))}"
+    if not any(each.id == "requests_arrived" and each.verdict != "not told" for each in load):
         return None, "whether it is the same load cannot be told"
     return True, "the same load, as far as it can be told from noise"
 

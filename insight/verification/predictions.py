@@ -202,9 +202,10 @@ def _not_comparable(quantity: str, before: Side, after: Side, settings: Sequence
     if capacity and not queue_stood(after):
         return "no queue stood, so that what it can do at most was not seen"
     for each in load_figures(before, after, tuple(settings)):
-        if each.verdict == "differs" and not (capacity and each.id == "requests_arrived"):
+        unlike = each.verdict == "differs" or (each.verdict == "not told" and each.lo is not None)
+        if unlike and not (capacity and each.id == "requests_arrived"):
             return (
-                f"the load differs: {each.title} {units.value(each.before, each.unit)} -> "
+                f"the load is not the same: {each.title} {units.value(each.before, each.unit)} -> "
                 f"{units.value(each.after, each.unit)}"
             )
     return ""

@@ -13,7 +13,7 @@ from insight.verification.comparison import Comparison, Setting, changed_setting
 from insight.verification.matched import match
 from insight.verification.side import of_snapshot
 from metrics.snapshot import Measure
-from simulator.faults import Errors
+from simulator.faults import Errors, LoadChange
 from tests.compared import healthy, seen, side, side_of, throttled
 
 SEEDS = 20
@@ -61,6 +61,20 @@ def test_another_load_is_no_other_engine() -> None:
     assert same.verdict == "noise"
     assert same.change is not None
     assert abs(same.change) < 0.02
+
+
+def test_a_load_that_goes_up_and_down_is_not_taken_for_the_same() -> None:
+    """Twice the requests are not proven where the rate swings, and yet what follows the load is not judged."""
+    ramps = [
+        replace(
+            healthy(), faults=(LoadChange(at=0.0, multiplier=low), LoadChange(at=10.0, multiplier=high, over=280.0))
+        )
+        for low, high in ((0.1, 0.7), (0.3, 1.2))
+    ]
+    found = compare(*(side_of(seen(each, 300, 4, every=3), every=3) for each in ramps))
+    assert found.same_load is None
+    assert found.load_text.startswith("whether it is the same load cannot be told: requests +")
+    assert judged(found) == set()
 
 
 def test_loads_that_lie_apart_are_not_compared() -> None:

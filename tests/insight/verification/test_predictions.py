@@ -95,7 +95,7 @@ def test_a_setting_that_became_another_is_no_test_of_the_advice() -> None:
 
 def test_another_load_and_a_short_time_tell_nothing() -> None:
     """What came is only held against what was foretold for the same load, over five minutes and more."""
-    assert "the load differs: requests" in held(itl(0.01, 0.016, 0.02), after=side(2, SECONDS, 9.0)).why
+    assert "the load is not the same: requests" in held(itl(0.01, 0.016, 0.02), after=side(2, SECONDS, 9.0)).why
     assert held(itl(0.01, 0.016, 0.02), after=side(2, SECONDS, 9.0)).covered is None
     assert "too short: it takes 5 min" in held(itl(0.01, 0.016, 0.02), after=side(2, 240)).why
 
