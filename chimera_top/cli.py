@@ -133,6 +133,7 @@ def _watching(parser: argparse.ArgumentParser) -> None:
         help="send HEADER, its value from variable NAME",
     )
     group.add_argument("--ca-cert", metavar="FILE", help="trust this certificate authority for https targets")
+    group.add_argument("--gpu-price", metavar="X", type=float, help="dollars for an hour of one GPU: what tokens cost")
 
 
 def _probe(parser: argparse.ArgumentParser) -> None:

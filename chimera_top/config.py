@@ -52,6 +52,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether the probe goes on while requests have been waiting in the server for over 30 s."""
     price: float | None = None
     """Dollars for a million tokens."""
+    gpu_price: float | None = None
+    """Dollars for an hour of one GPU, to tell what tokens cost."""
     quality: tuple[str, ...] = ()
     """`builtin` or a file of questions, and result files of other programs (`*.json`)."""
     quality_budget: int = 60_000

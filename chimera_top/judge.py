@@ -23,6 +23,13 @@ def objectives(settings: Settings) -> tuple[Objective, ...]:
         raise UsageError(str(error)) from None
 
 
+def gpu_price(settings: Settings) -> float | None:
+    """Read the price of a GPU; raises UsageError where it is none."""
+    if settings.gpu_price is not None and not 0 <= settings.gpu_price < float("inf"):
+        raise UsageError(f"gpu_price: {settings.gpu_price} is no price: write dollars for an hour of one GPU, as 2.5")
+    return settings.gpu_price
+
+
 def judge(settings: Settings, mode: str, targets: tuple[str, ...] = (), window: float | None = None) -> Assessor:
     """Make an Assessor for a window, by default the screen's; raises UsageError that names a wrong objective."""
     from insight.assess import Assessor  # noqa: PLC0415 30 ms that the first frame need not wait for
@@ -36,5 +43,6 @@ def judge(settings: Settings, mode: str, targets: tuple[str, ...] = (), window: 
             tool_version=__version__,
             targets=targets,
             imported_quality=imported_quality(settings),
+            price_per_hour=gpu_price(settings),
         )
     )

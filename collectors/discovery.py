@@ -64,10 +64,11 @@ def _port(listener: Listener) -> int:
     return _reached(listener)[1]
 
 
-def _order(listener: Listener) -> tuple[int, str, bool, int]:
+def _order(listener: Listener) -> tuple[int, str, bool, int, str, int]:
     """Order what listens on one port. A server comes before what holds its socket for it: systemd does so."""
     address, _ = _reached(listener)
-    return _host(address)[0], address, engine_of(listener.name, listener.cmdline) is None, listener.pid or 0
+    unknown = engine_of(listener.name, listener.cmdline) is None
+    return _host(address)[0], address, unknown, listener.pid or 0, listener.name, listener.port
 
 
 def _host(address: str) -> tuple[int, str]:

@@ -6,6 +6,7 @@ an output reads.
 
 from __future__ import annotations
 
+import logging
 import math
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from metrics.view import SourceView, View
 
 TOOL_NAME = "chimera-top"
+_log = logging.getLogger(__name__)
 LEVELS_SECONDS = 15.0
 """The levels of load take some milliseconds to be told and change over minutes."""
 _UNDER_WAY = frozenset((RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING))
@@ -58,6 +60,8 @@ class Assessor:
         self.settings = settings or Settings()
         self._lives: dict[tuple[str, str], Life] = {}
         self._asked: dict[tuple[str, str], float] = {}
+        self._failed: set[tuple[str, str]] = set()
+        """Rules that failed, by their source: each is written to the log once."""
         self._tracks = Tracks()
         self._knowledge = Knowledge()
         self._levels: dict[str, tuple[float, float, tuple[LoadLevel, ...]]] = {}
@@ -81,7 +85,7 @@ class Assessor:
                 if blind is None and life is not None and now - self._asked.get(key, -math.inf) < rule.every:
                     continue
                 self._asked[key] = now
-            condition = rule.condition(source, self.settings, life is not None and life.phase is Phase.FIRING)
+            condition = self._condition(rule, source, firing=life is not None and life.phase is Phase.FIRING)
             if condition is None:
                 self._lives.pop(key, None)
                 continue
@@ -95,6 +99,16 @@ class Assessor:
                 blind = unknown("the engine makes no progress, so its numbers stand still")
             if life.phase is Phase.FIRING and rule.id in MASKS:
                 masked |= dict.fromkeys(MASKS[rule.id], rule.title.lower())
+
+    def _condition(self, rule: Rule, source: SourceView, *, firing: bool) -> Condition | None:
+        """Ask one rule. One that fails must not take the other forty with it, nor the screen: it says so in its row."""
+        try:
+            return rule.condition(source, self.settings, firing)
+        except Exception as error:  # noqa: BLE001 - whatever a rule runs into
+            if (rule.id, source.id) not in self._failed:
+                self._failed.add((rule.id, source.id))
+                _log.exception("the rule %s failed on %s", rule.id, source.id)
+            return unknown(f"an error within chimera-top: {type(error).__name__}; please report it")
 
     def snapshot(self, view: View) -> Snapshot:
         """Make a Snapshot of this moment; the rules are asked first."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from metrics.snapshot import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 QUANTITIES = {
     "ttft": "ttft_seconds",
@@ -20,6 +25,22 @@ DEFAULT_OBJECTIVES = (
     Objective("ttft_seconds", 0.95, 2.0, default=True),
     Objective("itl_seconds", 0.95, 0.1, default=True),
 )
+PRESETS = {
+    "llama-3.1-8b": (2.0, 0.1),
+    "llama-3.1-8b:interactive": (0.5, 0.03),
+    "llama-2-70b": (2.0, 0.2),
+    "llama-2-70b:interactive": (0.45, 0.04),
+    "mixtral-8x7b": (2.0, 0.2),
+    "llama-3.1-405b": (6.0, 0.175),
+    "llama-3.1-405b:interactive": (4.5, 0.08),
+    "deepseek-r1": (2.0, 0.08),
+    "deepseek-r1:interactive": (1.5, 0.015),
+    "gpt-oss-120b": (3.0, 0.08),
+    "gpt-oss-120b:interactive": (2.0, 0.02),
+}
+"""MLPerf Inference (inference_policies ac93e89, July 2026), by the class of the model: p99 of TTFT and of TPOT, in
+seconds, in the Server and in the Interactive scenario. Written as `mlperf:llama-3.1-8b`."""
+_MLPERF = "mlperf:"
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
 _FORM = re.compile(
     r"(?P<name>[a-z0-9]+)_p(?P<percentile>\d{1,2}(?:\.\d+)?)=(?P<limit>\d+(?:\.\d+)?)(?P<unit>us|ms|s|min)"
@@ -37,13 +58,31 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
     """
     stated: dict[tuple[str, float], Objective] = {}
     for part in filter(None, (each.strip() for each in text.split(","))):
-        objective = _parse(part)
-        key = objective.quantity, objective.q
-        if key in stated:
-            raise BadObjectiveError(f"objective {part!r}: this quantile was given a limit before; give it once")
-        stated[key] = objective
+        for objective in _preset(part) if part.startswith(_MLPERF) else (_parse(part),):
+            key = objective.quantity, objective.q
+            if key in stated:
+                raise BadObjectiveError(f"objective {part!r}: this quantile was given a limit before; give it once")
+            stated[key] = objective
+    _check_order(stated.values())
     named = {objective.quantity for objective in stated.values()}
     return (*stated.values(), *(each for each in DEFAULT_OBJECTIVES if each.quantity not in named))
+
+
+def _preset(part: str) -> tuple[Objective, ...]:
+    limits = PRESETS.get(part.removeprefix(_MLPERF))
+    if limits is None:
+        raise BadObjectiveError(f"objective {part!r} is none of MLPerf's: mlperf: and one of {', '.join(PRESETS)}")
+    ttft, tpot = limits
+    return (Objective("ttft_seconds", 0.99, ttft, default=False), Objective("tpot_seconds", 0.99, tpot, default=False))
+
+
+def _check_order(stated: Iterable[Objective]) -> None:
+    """Raise BadObjectiveError where two contradict: p95 within 1 s asks more than p50 within 2 s."""
+    ordered = sorted(stated, key=lambda each: (each.quantity, each.q))
+    for lower, higher in pairwise(ordered):
+        if lower.quantity == higher.quantity and higher.limit < lower.limit:
+            low, high = (f"{name(each)}={each.limit:g}s" for each in (lower, higher))
+            raise BadObjectiveError(f"objectives {low} and {high} contradict: who keeps the second keeps the first")
 
 
 def name(objective: Objective) -> str:

@@ -63,7 +63,8 @@ def _report(session: Session) -> int:
     from chimera_top.export import write  # noqa: PLC0415 the screen does without it
     from chimera_top.watch import run_to_end  # noqa: PLC0415
     from insight.report import render  # noqa: PLC0415
+    from insight.report.redact import redact  # noqa: PLC0415
 
     run_to_end(session)
-    write(render(session.snapshot(), "text"), None)
+    write(render(redact(session.snapshot()), "text"), None)
     return Exit.OK

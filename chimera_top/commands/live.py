@@ -83,7 +83,8 @@ def print_report(settings: Settings) -> int:
     from chimera_top.exit import Exit  # noqa: PLC0415
     from chimera_top.export import write  # noqa: PLC0415
     from insight.report import render  # noqa: PLC0415
+    from insight.report.redact import redact  # noqa: PLC0415
 
     sys.stderr.write(f"chimera-top: no terminal here: watching for {FALLBACK_FOR}, then a report as text\n")
-    write(render(seen(settings, None, None, FALLBACK_FOR), "text"), None)
+    write(render(redact(seen(settings, None, None, FALLBACK_FOR)), "text"), None)
     return Exit.OK

@@ -47,8 +47,9 @@ def play(settings: Settings, path: str, speed: float) -> int:
         from chimera_top.export import write  # noqa: PLC0415 the screen does without it
         from chimera_top.lookback import look_back  # noqa: PLC0415
         from insight.report import render  # noqa: PLC0415
+        from insight.report.redact import redact  # noqa: PLC0415
 
-        write(render(look_back(settings, path), "text"), None)
+        write(render(redact(look_back(settings, path)), "text"), None)
         return Exit.OK
     recording = Recording(Path(path))
     samples, first = begin(recording)

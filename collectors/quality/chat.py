@@ -60,6 +60,9 @@ class _Logprobs(Struct):
     content: list[_Token] | None = None
 
 
+_MOST_TOKENS = 2**53
+
+
 class _Details(Struct):
     cached_tokens: int | None = None
 
@@ -187,11 +190,16 @@ def _reply(answer: Answer | Failure, shown: str) -> Reply | Failure:
         text=_spoken(written),
         finish=choice.finish_reason or "",
         reasoning=_THOUGHT in written or _ANSWER in written or bool(message.reasoning_content or message.reasoning),
-        prompt_tokens=max(0, usage.prompt_tokens or 0),
-        output_tokens=max(0, usage.completion_tokens or 0),
-        cached_tokens=None if details is None else details.cached_tokens,
+        prompt_tokens=_count(usage.prompt_tokens) or 0,
+        output_tokens=_count(usage.completion_tokens) or 0,
+        cached_tokens=None if details is None else _count(details.cached_tokens),
         first_logprob=_first_logprob(choice.logprobs),
     )
+
+
+def _count(told: int | None) -> int | None:
+    """Take a number of tokens that can be one; None for any other: JSON may hold an integer of a thousand digits."""
+    return told if told is not None and 0 <= told < _MOST_TOKENS else None
 
 
 def _first_logprob(told: msgspec.Raw) -> float | None:

@@ -89,7 +89,7 @@ def modelled(
         unit=unit,
         basis="model",
         grade=grade,
-        assumptions=(*assumptions, f"{fitted}{model.cost.gamma * 1e6:.3g} us a prompt token (R2 {model.r2:.2f})"),
+        assumptions=(*assumptions, f"{fitted}{model.cost.gamma * 1e6:.3g} µs a prompt token (R2 {model.r2:.2f})"),
         n=model.windows,
         window_seconds=model.seconds,
         valid_if=_VALID_IF,

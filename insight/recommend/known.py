@@ -169,6 +169,8 @@ def work_out(
     else:
         within = unknown("requests_finished", "1/s", _needs(model))
     arrivals = _arrivals(recent)
+    if found.basis == "unknown" and isinstance(model, NoStepTime):
+        found = unknown("requests_finished", "1/s", model.needs)
     least = min(
         (each for each in (found, within) if each.lo is not None), key=lambda each: each.lo or 0.0, default=found
     )

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from insight import assess
+from insight.rules import RULES
 from insight.settings import Settings
 from insight.standing import RISK_IDS
 from metrics.histogram import Histogram
@@ -18,6 +20,8 @@ from metrics.snapshot import Grade, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from insight.rules.rule import Condition
+    from metrics.view import SourceView
     from tests.insight.conftest import Drive
 
 WALL = 1_800_000_000.0
@@ -291,6 +295,26 @@ def test_efficiency_is_a_number_without_a_score(drive: Callable[..., Drive]) -> 
 def test_quality_is_not_made_up(drive: Callable[..., Drive]) -> None:
     """Nothing measures quality here, and the scorecard says so."""
     assert drive().snapshot().scorecard.quality.score is None
+
+
+# --- what fails within
+
+
+def test_a_rule_that_fails_costs_its_own_row_alone(
+    drive: Callable[..., Drive], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are judged, its row says what happened, and the log has it once."""
+
+    def fails(source: SourceView, settings: Settings, firing: bool) -> Condition | None:  # noqa: ARG001
+        raise ZeroDivisionError
+
+    rules = tuple(replace(rule, condition=fails) if rule.id == "model_drift" else rule for rule in RULES)
+    of_kind = {kind: tuple(rule for rule in rules if rule.of is kind) for kind in Source}
+    monkeypatch.setattr(assess, "_RULES_OF", of_kind)
+    driven = overloaded(drive(), "vllm")
+    assert driven.states()["model_overloading"] == "firing"
+    assert "an error within chimera-top: ZeroDivisionError" in driven.risk("model_drift").summary
+    assert sum("model_drift failed" in each.message for each in caplog.records) == 1
 
 
 # --- advice

@@ -7,6 +7,22 @@ from hypothesis import strategies as st
 from insight.objectives import DEFAULT_OBJECTIVES, QUANTITIES, BadObjectiveError, label, name, parse_objectives
 
 
+def test_mlperf_names_the_objectives_of_a_class_of_models() -> None:
+    """`mlperf:llama-3.1-8b` is p99 of TTFT within 2 s and of TPOT within 0.1 s; what it does not name stays default."""
+    found = {name(each): each for each in parse_objectives("mlperf:llama-3.1-8b")}
+    assert (found["ttft_p99"].limit, found["tpot_p99"].limit) == (2.0, 0.1)
+    assert found["itl_p95"].default
+    with pytest.raises(BadObjectiveError, match="none of MLPerf's"):
+        parse_objectives("mlperf:gpt-2")
+
+
+def test_objectives_that_contradict_are_refused() -> None:
+    """Who keeps p95 within 1 s keeps p50 within 2 s: the second was meant otherwise."""
+    with pytest.raises(BadObjectiveError, match="contradict"):
+        parse_objectives("ttft_p50=2s,ttft_p95=1s")
+    assert parse_objectives("ttft_p50=1s,ttft_p95=2s")
+
+
 def test_stated_objectives_replace_the_defaults_of_their_quantity() -> None:
     """Each stated limit is read in seconds and marked as stated; what was not named keeps its default."""
     ttft, itl = parse_objectives("ttft_p95=0.8s")
