@@ -240,7 +240,9 @@ def _number_of(source: SourceView, effect: Effect, seconds: float) -> float | No
     if name in _BAD and effect.unit == "ratio":
         bad, whole = _BAD[name](source)
         some, every = source.increase_of(bad, seconds), source.increase_of(whole, seconds)
-        return some.value / every.value if some is not None and every is not None and every.value else None
+        if every is None or not every.value:
+            return None
+        return some.value / every.value if some is not None else 0.0  # no such answer was ever given
     found = measure(source, name, seconds)
     if found is None:
         return None
@@ -258,9 +260,9 @@ _MEDIANS = ("probe_ttft_seconds",)
 """Told as a median, because the gap is one between medians."""
 
 
-def lived(scenario: Scenario, seed: int) -> Live:
+def lived(scenario: Scenario, seed: int, *, asked: bool = False) -> Live:
     """Watch a scenario for a while longer than its truth says."""
-    live = Live(scenario, seed, at_home=True)
+    live = Live(scenario, seed, asked=asked, at_home=True)
     for _ in live.watch(scenario.truth.watch_seconds + LONGER):
         pass
     live.now -= scenario.truth.poll_seconds
@@ -289,7 +291,8 @@ def tried(recommendation: Recommendation, scenario: Scenario, seed: int) -> Tria
         changed = follow(scenario, recommendation)
     except CannotBeFollowedError as error:
         return replace(trial, why=str(error))
-    after = lived(changed, seed + ANOTHER_SEED)
+    probed = any(isinstance(each, Ingress) for each in scenario.faults)  # as before, though the reason is gone
+    after = lived(changed, seed + ANOTHER_SEED, asked=probed)
     found = measured(after.view, recommendation.target or "", effect)
     return replace(trial, measured=found, why="" if found is not None else f"{effect.quantity} is not measured")
 
