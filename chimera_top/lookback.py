@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from metrics.snapshot import Snapshot
 
 LOOKED_AT = 900
-"""Polls of each source: at one a second every one of a quarter of an hour, and one in 4 s of an hour."""
+"""Polls of each source that are read: at one a second every one of a quarter of an hour, one in 4 s of an hour."""
+LONGEST_STEP = 4.0
+"""Seconds from one poll that is read to the next, whatever the length: the step-time model needs windows of 2-5 s."""
+ASKED = 450
+"""How often the rules are asked over the window: once in 8 s of an hour, of which a graph shows columns of 20 s."""
 EXACT_ROWS = 20_000
 """Polls of a recording that are kept one by one, so that a report speaks of its first second: 5.5 h at one a second."""
 
@@ -33,19 +37,20 @@ def look_back(settings: Settings, path: str, for_text: str | None = None) -> Sna
     """Assess all of a recording, or with `for_text` its last part.
 
     The rules are followed once an interval of the recording's own time, as they would have been live. Of more than a
-    quarter of an hour not every poll is read (`metrics.recording.Reader`), but `LOOKED_AT` of each source, whatever
-    carries an event or another state among them: an hour with eight GPUs then takes a second and not five. Raises
-    FailureError, with one line, where the file cannot be read or holds nothing.
+    quarter of an hour not every poll is read (`metrics.recording.Reader`), and the rules are asked less often; whatever
+    carries an event or another state is read all the same. An hour with eight GPUs then takes a second and not six.
+    Raises FailureError, with one line, where the file cannot be read or holds nothing.
     """
     recording = Recording(Path(path))
     samples, first = begin(recording)
     asked = length_of_time("--for", for_text, 1.0, 365 * 86_400.0) if for_text else None
-    every = (asked or recording.seconds_from(first) or 0.0) / LOOKED_AT
-    if every > 1.0:
-        recording = Recording(Path(path), every)
+    length = asked or recording.seconds_from(first) or 0.0
+    if length > LOOKED_AT:
+        recording = Recording(Path(path), min(length / LOOKED_AT, LONGEST_STEP))
         samples, first = begin(recording)
     assessor = judge(settings, "replay")
-    passage = Passage(Store((Tier(0.0, EXACT_ROWS), *TIERS[1:])), assessor, first)
+    every = length / ASKED if length > LOOKED_AT else 0.0
+    passage = Passage(Store((Tier(0.0, EXACT_ROWS), *TIERS[1:])), assessor, first, every=every)
     for sample in samples:
         passage.take(sample)
     tell_damage(recording)

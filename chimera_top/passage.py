@@ -61,10 +61,14 @@ class Passage:
     """A Store that fills with Samples of a recording, and rules that are asked once an interval of recorded time.
 
     So they are asked as they were when it was made, however fast it goes by. Now is always the newest Sample: that
-    nothing follows it says nothing of the source. Before `asks_from`, on the recording's clock, they are not asked.
+    nothing follows it says nothing of the source. Before `asks_from`, on the recording's clock, they are not asked, and
+    never more often than once in `every` seconds.
     """
 
-    def __init__(self, store: Store, assessor: Assessor, first: Sample, asks_from: float = -math.inf) -> None:
+    def __init__(
+        self, store: Store, assessor: Assessor, first: Sample, asks_from: float = -math.inf, every: float = 0.0
+    ) -> None:
+        self._every = every
         self._store = store
         self._assessor = assessor
         self._asks_from = asks_from
@@ -87,7 +91,7 @@ class Passage:
     def _add(self, sample: Sample) -> None:
         self._pace.add(sample)
         self._store.add(sample)
-        interval = self._pace.interval
+        interval = max(self._pace.interval, self._every)
         if sample.mono >= self._due:
             # In the middle between two ticks, so that all Samples of one tick fall into one interval.
             self._due = max(self._due + interval, sample.mono + interval / 2)
