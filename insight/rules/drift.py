@@ -79,21 +79,21 @@ def _why_not(source: SourceView, window: float | None) -> str:
     restarted = source.history.restarted_mono
     if restarted is not None and source.view.mono - restarted < SETTLING_SECONDS + window:
         return "it restarted a short while ago, and short requests end first"
-    if _own(source, window) > MOST_OWN:
+    if own(source, window) > MOST_OWN:
         return "too many of its requests are this program's own"
     return ""
 
 
-def _own(source: SourceView, window: float) -> float:
+def own(source: SourceView, window: float) -> float:
     """Tell which share of the requests of the window this program itself made."""
-    view, own = source.view, 0.0
+    view, made_here = source.view, 0.0
     for kind, name, counter in _OWN:
         if f"{name}:{source.id}" in view.ids(kind):
             made = view.of(f"{name}:{source.id}").increase(counter, window)
-            own += made.value if made else 0.0
-    quantity = next(each for each in QUANTITIES if source.parts(each))
-    every = source.histogram(quantity, window) if own else None
-    return own / every.count if every is not None and every.count else 0.0
+            made_here += made.value if made else 0.0
+    quantity = next((each for each in QUANTITIES if source.parts(each)), None)
+    every = source.histogram(quantity, window) if made_here and quantity else None
+    return made_here / every.count if every is not None and every.count else 0.0
 
 
 def _window(source: SourceView) -> float | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 QUICK = {
     *("healthy", "overload", "cache_pressure", "refusals", "stuck", "restart", "errors", "bad_requests"),
     *("slow_ingress", "uneven_replicas", "thermal_throttle", "straggler", "neighbour", "ecc", "gpu_lost"),
-    *("driver_hang", "slow_host"),
+    *("driver_hang", "slow_host", "slot_cap"),
 }
 """One of each kind; all of them take a minute."""
 AFTER = 60.0
