@@ -298,11 +298,14 @@ def tried(recommendation: Recommendation, scenario: Scenario, seed: int) -> Tria
 
 
 def try_all(name: str, seed: int) -> list[Trial]:
-    """Watch a scenario, and follow each recommendation that stands at its end, one at a time."""
+    """Watch a scenario, and follow each recommendation that stands at its end, one at a time.
+
+    What is advised of each of eight GPUs counts once.
+    """
     scenario = load(name)
     live = lived(scenario, seed)
-    snapshot = live.assessor.snapshot(live.view)
-    found = (tried(each, scenario, seed) for each in snapshot.recommendations)
+    given = {each.id: each for each in reversed(live.assessor.snapshot(live.view).recommendations)}
+    found = (tried(each, scenario, seed) for each in reversed(given.values()))
     return [each for each in found if each is not None]
 
 
