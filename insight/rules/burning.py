@@ -75,7 +75,11 @@ def _condition(found: Burning) -> Condition:
     bad = long.certain * (1 - objective.q)
     gone = spent(bad, long.seconds, objective.q)
     left = exhaustion(long, 1 - gone)
-    until = f"; if it goes on, what is left of it lasts {units.duration(left.mid)}" if left.mid is not None else ""
+    until = (
+        f"; if it goes on, and none was spent before, the rest lasts {units.duration(left.mid)}"
+        if left.mid is not None
+        else ""
+    )
     return Condition(
         holds=True,
         summary=found.text,

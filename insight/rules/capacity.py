@@ -33,7 +33,7 @@ MIN_STEPS = 100
 DAY = 86_400.0
 LOW = 0.3
 TARGET = 0.7
-"""How full the servers that are kept should be in the busiest minute."""
+"""How full the servers that are kept should be at their peaks."""
 
 
 def slot_cap(source: SourceView, settings: Settings, firing: bool) -> Condition:
@@ -49,13 +49,14 @@ def slot_cap(source: SourceView, settings: Settings, firing: bool) -> Condition:
     usage = total_gauge(source, "kv_cache_usage")
     if usage is None:
         return unknown("the server does not tell how full its KV cache is")
-    limit, room = _limit(source), ROOM
+    limit, room = total_gauge(source, "max_running_requests"), ROOM
+    told = limit is not None
     if limit is None:
         limit, room = _standing(source), ROOM_WHERE_UNSAID
     if limit is None or running < AT_THE_CAP * limit * slack or usage >= room / slack:
         return HOLDS_NOT
     text = f"{units.count(round(running))} run, no more than {units.count(limit)} may"
-    if _limit(source) is None:
+    if not told:
         text = f"{units.count(round(running))} run, as for the last {units.duration(STILL_SECONDS)}"
     return Condition(
         holds=True,
@@ -73,12 +74,6 @@ def slot_cap(source: SourceView, settings: Settings, firing: bool) -> Condition:
     )
 
 
-def _limit(source: SourceView) -> float | None:
-    told = total_gauge(source, "max_running_requests")
-    fact = source.facts.get("max_num_seqs", "") if told is None else ""
-    return float(fact) if fact.isdecimal() else told
-
-
 def _standing(source: SourceView) -> float | None:
     """Find the height at which the batch stood all the time while requests waited; None where it did not."""
     parts, waits = source.parts("requests_running"), source.parts("requests_waiting")
@@ -94,8 +89,8 @@ def token_budget_bound(source: SourceView, settings: Settings, firing: bool) -> 
     others are as large as their buckets allow; none is above the budget, so that tells the share near it.
     """
     del settings, firing
-    budget = source.facts.get("max_num_batched_tokens", "")
-    if not budget.isdecimal() or not source.parts("tokens_per_step"):
+    budget = source.facts.get("flag_max_num_batched_tokens", "")
+    if not (budget.isdecimal() and int(budget)) or not source.parts("tokens_per_step"):
         return None
     most = float(budget)
     steps = source.histogram("tokens_per_step", STEP_SECONDS)
@@ -120,7 +115,11 @@ def token_budget_bound(source: SourceView, settings: Settings, firing: bool) -> 
 
 
 def resource_overprovisioning(source: SourceView, settings: Settings, firing: bool) -> Condition:
-    """Tell whether a day's busiest minute would have fitted on fewer servers of this model, or left GPUs idle."""
+    """Tell whether a day's peaks would have fitted on fewer servers of this model, or left GPUs idle.
+
+    A peak is the highest that one poll saw; those of all servers are added as if they had come at once, which is the
+    most that was ever needed.
+    """
     del settings, firing
     watched = source.view.mono - source.history.first_mono
     if watched < DAY:
@@ -136,11 +135,11 @@ def resource_overprovisioning(source: SourceView, settings: Settings, firing: bo
     spare = len(shares) - max(1, needed)
     low = spare > 0 and max(known) < LOW
     if not low and not idle:
-        busiest = f"busiest minute of a day at {units.value(max(known), 'ratio')} of the slots" if known else ""
+        busiest = f"a day's peak was {units.value(max(known), 'ratio')} of the slots" if known else ""
         return Condition(holds=False, summary=busiest)
     parts, found = [], []
     if low:
-        text = f"the busiest minute of a day needs {max(1, needed)} of {len(shares)} servers"
+        text = f"the peaks of a day, as if they came at once, need {max(1, needed)} of {len(shares)} servers"
         parts.append(text)
         found.append(Evidence("requests_running", max(known), "ratio", LOW, window_seconds=DAY, text=text))
     if idle:
@@ -159,8 +158,8 @@ def resource_overprovisioning(source: SourceView, settings: Settings, firing: bo
 
 
 def _busiest(source: SourceView) -> float | None:
-    """Tell how many of its slots a server used in the busiest minute of a day, as a share."""
-    limit = _limit(source)
+    """Tell the most of its slots that a server used in a day, as a share; of several engines, their peaks added."""
+    limit = total_gauge(source, "max_running_requests")
     stats = [source.gauge_over(each, DAY) for each in source.parts("requests_running")]
     peak = math.fsum(each.peak for each in stats if each is not None)
     return peak / limit if limit else None
@@ -203,7 +202,7 @@ OVERPROVISIONING = Rule(
     condition=resource_overprovisioning,
     live=Timing(0.0, 3600.0),
     page=Timing(0.0, 3600.0),  # the day is in the condition
-    source="below 30 % of the slots in the busiest minute of a day, and fewer servers at 70 % would do: our default",
+    source="below 30 % of the slots at the peak of a day, and fewer servers at 70 % would do: our default",
     impact="low: money and energy, not service",
     mitigation="Compare the busiest hour of a week with what the hardware can do, then scale with the queue.",
     absent="no server is seen",

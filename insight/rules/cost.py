@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 WINDOW = 1800.0
 """Seconds; a shorter one is the luck of arrivals."""
-DAYS = 7
+LONGEST = 172_800.0
+"""Seconds: the Store reaches back no further."""
 ENOUGH = 4
 """Windows of before that make a usual price: two hours."""
 DEARER = 1.3
@@ -28,14 +29,14 @@ MIN_TOKENS = 10_000.0
 
 
 def cost_anomaly(source: SourceView, settings: Settings, firing: bool) -> Condition:
-    """Tell whether output tokens cost more than 1.3 times their median price of the week, as far as it was watched."""
+    """Tell whether output tokens cost 1.3 times their median price of 48 h, or of as long as was watched."""
     if settings.price_per_hour is None:
         return unknown("needs a price: what an hour of one GPU costs")
     now, hourly = source.view.mono, settings.price_per_hour * max(1, len(gpus_of(source)))
     price = _price(source, hourly, now)
     if price is None:
         return unknown(f"fewer than {units.count(MIN_TOKENS)} tokens in {units.duration(WINDOW)}")
-    windows = min(int((now - source.history.first_mono) / WINDOW), round(DAYS * 86_400 / WINDOW))
+    windows = min(int((now - source.history.first_mono) / WINDOW), round(LONGEST / WINDOW))
     before = [found for k in range(1, windows) if (found := _price(source, hourly, now - k * WINDOW)) is not None]
     if len(before) < ENOUGH:
         return unknown(f"{len(before)} windows of {units.duration(WINDOW)} before: needs {ENOUGH}")
@@ -80,8 +81,8 @@ ANOMALY = Rule(
     condition=cost_anomaly,
     live=Timing(60.0, 600.0),
     page=Timing(1800.0, 3600.0),
-    source="1.3 times the median of seven days: our default",
+    source="1.3 times the median of 48 h, which is as far as the Store reaches: our default",
     impact="low: money, not service",
     mitigation="Scale with the load; look for aborted and repeated requests, and for what made steps longer.",
-    every=30.0,
+    every=600.0,  # a window of half an hour
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 SECONDS = 20.0
 UNEVEN = 1.5
 UNEVEN_TO_LEAVE = 1.3
+
+Loads = dict[str | None, dict[str, tuple[float, float] | None]]
+"""Requests that run and that wait, by model and server."""
+_known: WeakKeyDictionary[View, Loads] = WeakKeyDictionary()
+"""Each of a hundred servers asks at each tick, and what it is told is the same; it goes with its View."""
 
 
 def replica_imbalance(source: SourceView, settings: Settings, firing: bool) -> Condition | None:
@@ -62,10 +67,15 @@ def replica_imbalance(source: SourceView, settings: Settings, firing: bool) -> C
     )
 
 
-@lru_cache(maxsize=1)  # each of a hundred servers asks at each tick, and what it is told is the same
-def _alike(view: View) -> dict[str | None, dict[str, tuple[float, float] | None]]:
+def _alike(view: View) -> Loads:
     """Tell the loads of the servers that answer, by their model and their id."""
-    loads: dict[str | None, dict[str, tuple[float, float] | None]] = {}
+    if view not in _known:
+        _known[view] = _loads(view)
+    return _known[view]
+
+
+def _loads(view: View) -> Loads:
+    loads: Loads = {}
     for each in view.all(Source.SERVER):
         if each.state is State.OK:
             loads.setdefault(each.facts.get("model"), {})[each.id] = _load(each)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from collectors.command_line import flags
 from insight.rules.capacity import DAY
 from metrics.histogram import Histogram
 from metrics.sample import Process, Sample, Source
@@ -141,7 +142,7 @@ def test_steps_at_the_budget_are_told_for_certain_only(drive: Callable[[], Drive
     driven = drive()
     for mono in range(60):
         steps = Histogram((512.0, 1024.0, 2048.0, 4096.0), (0.0, 0.0, mono * 20.0, 0.0, 0.0), mono * 20 * tokens)
-        facts = {"max_num_batched_tokens": "2048"}
+        facts = flags("vllm", ["vllm", "serve", "m", "--max-num-batched-tokens", "2048"])
         driven.poll(float(mono), server(float(mono), facts=facts, histograms={"tokens_per_step": steps}))
     assert driven.states()["token_budget_bound"] == state
     plain = drive()
@@ -165,13 +166,15 @@ def day(drive: Drive, running: tuple[float, ...], seconds: float = DAY + 600.0) 
 
 
 def test_over_provisioning_takes_a_day_and_says_how_long_still(drive: Callable[[], Drive]) -> None:
-    """A quiet hour is no proof; after a day the busiest minute decides."""
+    """A quiet hour is no proof; after a day the peaks decide, as if all had come at once."""
     young = drive()
     assert day(young, (10.0, 10.0), 3600.0) == "unknown"
     assert "23 h more" in young.risk("resource_overprovisioning").summary
     spare = drive()
     assert day(spare, (20.0, 20.0)) == "firing"
-    assert spare.risk("resource_overprovisioning").summary == "the busiest minute of a day needs 1 of 2 servers"
+    assert spare.risk("resource_overprovisioning").summary == (
+        "the peaks of a day, as if they came at once, need 1 of 2 servers"
+    )
     assert day(drive(), (20.0, 80.0)) == "not_observed"
     assert day(drive(), (10.0,)) == "not_observed"  # one server is the least
 

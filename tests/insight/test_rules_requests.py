@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -230,6 +232,18 @@ def test_replicas_share_unevenly_where_one_waits_and_others_rest(
     assert risk.state.value == state
     if state == "firing":
         assert risk.target == "http://0"
+
+
+def test_nothing_of_a_view_is_kept_when_it_is_gone(drive: Callable[[], Drive]) -> None:
+    """What was worked out once for all servers goes with its View, and the whole Store of the session with that."""
+    driven = drive()
+    driven.poll(0.0, loaded(0.0, "http://a", 30, 5), loaded(0.0, "http://b", 1, 0))
+    view = driven.view
+    driven.assessor.observe(view)
+    gone = weakref.ref(view)
+    del view
+    gc.collect()
+    assert gone() is None
 
 
 def test_servers_of_other_models_are_no_replicas(drive: Callable[[], Drive]) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from insight.objectives import parse_objectives
+from insight.rules.cost import ANOMALY, LONGEST
 from insight.settings import Settings
 from metrics.histogram import Histogram
 from metrics.quality import Graded, Outcome
 from metrics.sample import Process, Sample, Source
 from metrics.series import series
 from metrics.snapshot import Severity
+from metrics.store import TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +64,7 @@ def test_a_budget_that_burns_fast_pages_within_the_hour(drive: Callable[[Setting
     assert fired[Severity.CRITICAL] == pytest.approx(14.4 / 33.3 * 3600, abs=120)
     risk = driven.risk("ttft_slo")
     assert "burn 14 over 1 h, 33 over 5 min" in risk.summary
-    assert "of the budget of 30 d; if it goes on, what is left of it lasts" in risk.description
+    assert "of the budget of 30 d; if it goes on, and none was spent before, the rest lasts" in risk.description
 
 
 def test_a_page_ends_soon_after_the_trouble(drive: Callable[[Settings], Drive]) -> None:
@@ -189,6 +191,20 @@ def test_tokens_that_became_dearer_are_told(drive: Callable[[Settings], Drive]) 
     assert (risk.state.value, risk.severity) == ("firing", Severity.INFO)
     assert risk.summary.startswith("20 for a million tokens, usually 10")
     assert risk.impact == "medium: 50 % of the cost, no service"
+
+
+def test_the_usual_price_is_of_what_the_store_holds(drive: Callable[[Settings], Drive]) -> None:
+    """The row says 48 h, not a week; and 96 windows are looked at every ten minutes, not at each tick."""
+    assert TIERS[-1].step * TIERS[-1].rows == LONGEST == 48 * 3600
+    assert "48 h" in ANOMALY.source
+    driven = drive(Settings(price_per_hour=3.6))
+    said = set()
+    for tick in range(19):
+        driven.poll(tick * 30.0, server(tick * 30.0, counters={"output_tokens_total": 3000.0 * tick}))
+        said.add(driven.risk("cost_anomaly").summary)
+    assert len(said) == 1
+    driven.poll(1800.0, server(1800.0, counters={"output_tokens_total": 180_000.0}))
+    assert driven.risk("cost_anomaly").summary not in said
 
 
 def test_without_a_price_nothing_is_dear(drive: Callable[[], Drive]) -> None:
