@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -31,7 +30,7 @@ from insight.verdict import verdict
 from metrics import units
 from metrics.measure import measure
 from metrics.sample import Source, State
-from metrics.snapshot import SCHEMA_VERSION, RiskState, Snapshot, Tool
+from metrics.snapshot import SCHEMA_VERSION, Snapshot, Tool
 from metrics.track import Tracks
 
 if TYPE_CHECKING:
@@ -44,9 +43,9 @@ if TYPE_CHECKING:
 
 TOOL_NAME = "chimera-top"
 _log = logging.getLogger(__name__)
-LEVELS_SECONDS = 15.0
-"""The levels of load take some milliseconds to be told and change over minutes."""
-_UNDER_WAY = frozenset((RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING))
+_WATCHING = frozenset(("live", "demo"))
+"""Modes in which a Snapshot is made each second."""
+_SLOWING = SLOW_GPU | {"host_cpu_starvation"}
 _RULES_OF = {kind: tuple(rule for rule in RULES if rule.of is kind) for kind in Source}
 
 
@@ -64,7 +63,8 @@ class Assessor:
         """Rules that failed, by their source: each is written to the log once."""
         self._tracks = Tracks()
         self._knowledge = Knowledge()
-        self._levels: dict[str, tuple[float, float, tuple[LoadLevel, ...]]] = {}
+        self._levels: dict[str, tuple[LoadLevel, ...]] = {}
+        """Of each server, as they were when it was last asked about."""
 
     def observe(self, view: View) -> None:
         """Ask every rule about every source, and let the findings begin, fire and end."""
@@ -147,27 +147,44 @@ class Assessor:
             not_visible=describe.not_visible(view),
             events=_events(view, settings.window),
             onsets=onsets(targets, gpus, found),
-            levels=tuple(level for each in view.all(Source.SERVER) for level in self._levels_of(each)),
+            levels=tuple(level for each in view.ids(Source.SERVER) for level in self._levels.get(each, ())),
             generated_wall=view.wall,
             asked_window_seconds=settings.window,
             monitor=_monitor(view, settings.window),
         )
 
     def _knowns(self, found: tuple[Risk, ...], view: View) -> dict[str, Known]:
-        """Tell what is known of each server, apart from the time since which something slows it."""
-        slowed = slowed_since(found, view)
-        of_each = {
-            each.id: self._knowledge.of(each, self.settings, slowed.get(each.id)) for each in view.all(Source.SERVER)
-        }
-        return {name: known for name, known in of_each.items() if known is not None}
+        """Tell what is known of each server, apart from the time since which something slows it.
 
-    def _levels_of(self, source: SourceView) -> tuple[LoadLevel, ...]:
-        """Tell the levels of load as of `LEVELS_SECONDS` ago at most."""
-        kept = self._levels.get(source.id)
-        window, now = self.settings.window, source.view.mono
-        if kept is None or now - kept[0] >= LEVELS_SECONDS or kept[1] != window:
-            kept = self._levels[source.id] = now, window, levels(source, window)
-        return kept[2]
+        While somebody watches, one server at a time is asked about anew: a second with the fits of a hundred in it
+        would miss polls. A report asks about all.
+        """
+        slowed = self._slowed_since(found, view)
+        servers = list(view.all(Source.SERVER))
+        one = self._knowledge.stalest(servers, slowed) if self.settings.mode in _WATCHING else None
+        known: dict[str, Known] = {}
+        for each in servers:
+            if self.settings.mode not in _WATCHING or (one is not None and each.id == one.id):
+                answer = self._knowledge.of(each, self.settings, slowed.get(each.id))
+                self._levels[each.id] = levels(each, self.settings.window)
+            else:
+                answer = self._knowledge.kept(each)
+            if answer is not None:
+                known[each.id] = answer
+        return known
+
+    def _slowed_since(self, found: tuple[Risk, ...], view: View) -> dict[str, float]:
+        """Tell since when, by the monotonic clock, something slows each server that a finding says is slowed."""
+        servers = works_for(found, view)
+        since: dict[str, float] = {}
+        for risk in found:
+            life = self._lives.get((risk.id, risk.target or ""))
+            if risk.id not in _SLOWING or life is None or life.since is None:
+                continue
+            moment = life.episodes[-1].begin if life.active else life.since
+            server = servers.get(risk.target or "", risk.target or "")
+            since[server] = min(moment, since.get(server, moment))
+        return since
 
     def _targets(self, view: View, knowns: dict[str, Known]) -> tuple[Target, ...]:
         order = {name: index for index, name in enumerate(self.settings.targets)}
@@ -181,18 +198,6 @@ class Assessor:
     def _gpus(self, view: View) -> tuple[Gpu, ...]:
         found = [describe.gpu(source, self._tracks, self.settings.window) for source in view.all(Source.GPU)]
         return tuple(sorted(found, key=lambda each: (each.index is None, each.index, each.uuid)))
-
-
-def slowed_since(found: tuple[Risk, ...], view: View) -> dict[str, float]:
-    """Tell since when, by the monotonic clock, something slows each server that a finding says is slowed."""
-    servers = works_for(found, view)
-    since: dict[str, float] = {}
-    for risk in found:
-        if risk.id in SLOW_GPU | {"host_cpu_starvation"} and risk.state in _UNDER_WAY and risk.since is not None:
-            server = servers.get(risk.target or "", risk.target or "")
-            moment = view.mono - (view.wall - datetime.fromisoformat(risk.since).timestamp())
-            since[server] = min(moment, since.get(server, moment))
-    return since
 
 
 def blindness(source: SourceView) -> Condition | None:

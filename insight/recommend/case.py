@@ -22,6 +22,13 @@ class Case(Struct, frozen=True, eq=False, kw_only=True):
     """Ids of the findings under way on the same server."""
     settings: Settings
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What would have to be measured for a step-time model; empty where there is one."""
+        if self.known is None:
+            return ("to be measured: what this server counts of its tokens and requests",)
+        return (f"to be measured: {self.known.needs}",) if self.known.needs else ()
+
     def evidence(self, quantity: str) -> Evidence | None:
         """Find the number of the finding that speaks of a quantity."""
         return next((each for each in self.risk.evidence if each.quantity == quantity), None)

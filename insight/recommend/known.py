@@ -7,6 +7,7 @@ asks every second; the windows themselves are collected with every poll.
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ from metrics.measure import total_gauge
 from metrics.snapshot import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from insight.settings import Settings
     from metrics.view import SourceView
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 REFIT_SECONDS = 15.0
 RECENT_SECONDS = 60.0
 """The traffic of now is that of the last minute: 12 requests at one in 5 s."""
+ARRIVING_SECONDS = 30.0
 ONSET_SECONDS = 6.0
 """A finding that says since when holds from there on; what made it may have begun two windows before."""
 MOST_FITTED = 1200
@@ -67,9 +69,10 @@ class Known(Struct, frozen=True, eq=False, kw_only=True):
     capacity: Effect
     """Requests per second that it can finish: measured under a queue, else modelled."""
     within: Effect
-    """Requests per second at which the mean ITL reaches its objective."""
+    """Requests per second at which the *mean* ITL is at the limit of the ITL objective. An objective on p95 is missed
+    well before: a twentieth of the gaps holds a prompt long before half of them do. So this is a bound from above."""
     headroom: Effect
-    """How much more traffic of this kind fits: the least of the two above over what comes, less 1."""
+    """How much more traffic of this kind the capacity takes: capacity over what comes, less 1."""
     binding: str | None
     """What is reached first when traffic grows: `slots`, `kv_cache`, `objective`; `measured` where it is."""
 
@@ -129,12 +132,33 @@ class Knowledge:
         log = self._logs.get(source.id)
         if log is None or not log.windows:
             return None
-        now = source.view.mono
         kept = self._kept.get(source.id)
-        if kept is None or now - kept[0] >= REFIT_SECONDS or kept[1] != slow_since:
-            kept = now, slow_since, work_out(source, tuple(log.windows), settings, slow_since)
+        if kept is None or self._age(source, slow_since) >= REFIT_SECONDS:
+            kept = source.view.mono, slow_since, work_out(source, tuple(log.windows), settings, slow_since)
             self._kept[source.id] = kept
         return kept[2]
+
+    def kept(self, source: SourceView) -> Known | None:
+        """Tell what was worked out last, however long ago."""
+        found = self._kept.get(source.id)
+        return None if found is None else found[2]
+
+    def stalest(self, sources: Iterable[SourceView], slowed: Mapping[str, float]) -> SourceView | None:
+        """Find the server that it is most pressing to ask about anew; None where all are fresh.
+
+        A fit takes some ten milliseconds: those of many servers are spread over as many seconds.
+        """
+        aged = [(self._age(each, slowed.get(each.id)), each) for each in sources if each.id in self._logs]
+        age, source = max(aged, key=operator.itemgetter(0), default=(0.0, None))
+        return source if age >= REFIT_SECONDS else None
+
+    def _age(self, source: SourceView, slow_since: float | None) -> float:
+        """Tell how old the answer is; infinitely where none is kept, or another time of slowness is asked about."""
+        kept = self._kept.get(source.id)
+        if kept is None or (kept[1] is None) != (slow_since is None):
+            return math.inf
+        moved = kept[1] is not None and slow_since is not None and abs(kept[1] - slow_since) > ONSET_SECONDS
+        return math.inf if moved else source.view.mono - kept[0]
 
 
 def work_out(
@@ -166,14 +190,9 @@ def work_out(
         is_cache = by_cache is not None and (slots is None or by_cache < slots)
         limit_of = {"kv_cache" if is_cache else "slots": modelled.mid or modelled.lo, "objective": within.mid}
         found = modelled if found.basis == "unknown" else found
-    else:
-        within = unknown("requests_finished", "1/s", _needs(model))
-    arrivals = _arrivals(recent)
-    if found.basis == "unknown" and isinstance(model, NoStepTime):
+    elif isinstance(model, NoStepTime) and found.basis == "unknown":
         found = unknown("requests_finished", "1/s", model.needs)
-    least = min(
-        (each for each in (found, within) if each.lo is not None), key=lambda each: each.lo or 0.0, default=found
-    )
+    arrivals = _arrivals(source, recent)
     return Known(
         model=model,
         traffic=traffic,
@@ -189,7 +208,7 @@ def work_out(
         load=capacity.load(model, traffic, before) if traffic else unknown("load", "ratio", "requests"),
         capacity=found,
         within=within,
-        headroom=capacity.headroom(least, arrivals or 0.0),
+        headroom=capacity.headroom(found, arrivals or 0.0),
         binding="measured" if found.basis == "measured" else kv_capacity.binding(limit_of),
     )
 
@@ -211,23 +230,33 @@ def _resident(recent: Sequence[StepWindow], kv_tokens: float | None) -> float | 
     return kv_capacity.resident_tokens(math.fsum(held) / len(held), kv_tokens, math.fsum(ran) / len(ran))
 
 
-def _arrivals(recent: Sequence[StepWindow]) -> float | None:
-    """Count those that got their first token, and by how much the queue grew from the first window to the last."""
-    seconds = math.fsum(each.seconds for each in recent)
+def _arrivals(source: SourceView, recent: Sequence[StepWindow]) -> float | None:
+    """Count what came: those that got their first token, by how much the queue grew, and those that were refused.
+
+    Of the last `ARRIVING_SECONDS` alone: a load that rose half a minute ago is the load of now.
+    """
+    windows = [each for each in recent if each.end > source.view.mono - ARRIVING_SECONDS]
+    seconds = math.fsum(each.seconds for each in windows)
     if not seconds:
         return None
-    queue = [each.waiting for each in recent if each.waiting is not None]
+    queue = [each.waiting for each in windows if each.waiting is not None]
     # Means of the first and the last window lie a window less than the whole apart.
     grown = (queue[-1] - queue[0]) * len(queue) / (len(queue) - 1) if len(queue) > 1 else 0.0
-    return max(0.0, math.fsum(each.ttft_count for each in recent) + grown) / seconds
+    refused = source.increase("requests_rejected", seconds)
+    came = math.fsum(each.ttft_count for each in windows) + grown
+    return max(0.0, came) / seconds + ((refused.rate or 0.0) if refused is not None else 0.0)
 
 
 def _budget(source: SourceView) -> int:
-    stated = source.facts.get("flag_max_num_batched_tokens", "")
+    """Tell the token budget of a step, by the flag of the engine that sets it."""
+    flags = ("flag_max_num_batched_tokens", "flag_chunked_prefill_size", "flag_batch_size")
+    stated = next((text for flag in flags if (text := source.facts.get(flag, ""))), "")
     return int(stated) if stated.isdecimal() and int(stated) > 0 else DEFAULT_BUDGET
 
 
 def _switched_on(source: SourceView) -> bool | None:
     """Tell whether prefix caching is on, by what the server says of itself."""
-    stated = source.facts.get("enable_prefix_caching")
-    return None if stated is None else stated == "True"
+    stated = source.facts.get("enable_prefix_caching", source.facts.get("flag_enable_prefix_caching"))
+    if stated is not None:
+        return stated == "True"
+    return False if source.facts.get("flag_disable_radix_cache") == "True" else None

@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from insight.estimators import balance, capacity
 from insight.estimators.effects import bound, unknown
-from insight.estimators.forecast import itl_at
+from insight.estimators.extrapolation import FAR_SHARE, interval
+from insight.estimators.forecast import SPREAD, itl_at
 from insight.objectives import label
 from insight.recommend.case import Estimate
 from insight.rules.latency import objective_for
@@ -17,6 +19,9 @@ from metrics import units
 from metrics.snapshot import Effect, Grade
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from insight.estimators.steps import StepCost
     from insight.recommend.case import Case
     from insight.recommend.known import Known
 
@@ -26,7 +31,7 @@ queue that is not always equally long. Our own default."""
 REPLICA_LOAD = 0.85
 """A replica is planned to work at this share of its capacity, beyond which the luck of arrivals makes queues."""
 QUEUE_SPREAD = 0.15
-"""By so much a capped queue is shorter than its cap on average, because a place is filled only by the next arrival."""
+"""A batch is not constant, and what it finishes comes in lumps: our own margin."""
 ARRIVALS_SPREAD = 0.1
 _SLOTS_FACTOR = 2.0
 
@@ -111,7 +116,7 @@ def admission_control(case: Case) -> Estimate:
 
     vLLM's limit is on all that is in flight (`SchedulerConfig.max_num_queued_reqs`, 0.32: "waiting or running"), so the
     batch comes on top; a limit on the queue alone would cut the batch down. While more comes than is finished the
-    queue stands at its cap, so the wait is that of a full queue.
+    queue stands below its cap by 1 / (r - 1) places on average, r being what comes over what is finished (M/M/1/K).
     """
     objective = objective_for("ttft_seconds", case.settings.objectives)
     found = flow(case)
@@ -125,11 +130,13 @@ def admission_control(case: Case) -> Estimate:
         return Estimate(because=(f"at {rate} finished even one request that waits misses {label(objective)}",))
     lo, hi = most_finished.lo or most_finished.mid, most_finished.hi or most_finished.mid
     in_flight = round(running) + most
+    over = (found.arrivals or 0.0) / most_finished.mid
+    free = min(float(most), 1 / (over - 1)) if over > 1 else float(most)
     effect = Effect(
         "queue_seconds",
         now=case.number("expected_wait_seconds"),
-        lo=most / hi * (1 - QUEUE_SPREAD),
-        mid=most / most_finished.mid * (1 - QUEUE_SPREAD / 2),
+        lo=max(0.0, most - 2 * free) / hi * (1 - QUEUE_SPREAD),
+        mid=(most - free) / most_finished.mid,
         hi=most / lo,
         unit="s",
         basis=most_finished.basis,
@@ -156,7 +163,7 @@ def scale_out(case: Case) -> Estimate:
     found = flow(case)
     one, come = found.capacity, found.arrivals
     if one.mid is None or one.lo is None:
-        return Estimate(because=("how many replicas it takes follows from the capacity of one", *_needs(case.known)))
+        return Estimate(because=("how many replicas it takes follows from the capacity of one", *case.needs))
     how = "measured under a queue" if one.basis == "measured" else "by its step times"
     said = f"one replica finishes {units.rate(one.mid)} ({how})"
     if come is None:
@@ -185,7 +192,7 @@ def raise_slots(case: Case) -> Estimate:
     """Tell what is finished with more slots, and what ITL that costs."""
     known = case.known
     if known is None or not known.recent:
-        return Estimate(because=_needs(known))
+        return Estimate(because=case.needs)
     now = known.slots or max((each.running or 0.0 for each in known.recent), default=0.0)
     by_cache = None if not known.resident or not known.kv_tokens else math.floor(known.kv_tokens / known.resident)
     wanted = _slots_wanted(known, now)
@@ -197,7 +204,7 @@ def raise_slots(case: Case) -> Estimate:
     model, traffic = known.fitted, known.traffic
     if model is None or traffic is None:
         effect = served_at_most(case, slots / now, f"{slots} slots in place of {units.count(now)}") if now else None
-        because = ("how much of it comes true, and what ITL it costs, follows from the step times", *_needs(known))
+        because = ("how much of it comes true, and what ITL it costs, follows from the step times", *case.needs)
         return Estimate(effect, because, values)
     then = capacity.slot_capacity(model, traffic, float(slots))
     cost = model.cost
@@ -239,17 +246,19 @@ def balance_load(case: Case) -> Estimate:
         if name.startswith("engine=") and part.rate is not None and "reason" not in name
     ]
     if known is None or known.fitted is None or known.traffic is None or len(rates) < 2:
-        return Estimate(because=("what balance brings follows from the step times of one replica", *_needs(known)))
+        return Estimate(because=("what balance brings follows from the step times of one replica", *case.needs))
     model, traffic = known.fitted, known.traffic
+    # Fitted on the sum of n engines, whose requests do not share steps: one of them has n times that beta and gamma.
+    n = len(rates)
 
-    def forecast(rate: float) -> float | None:
-        return itl_at(model, rate, traffic.prompt, traffic.output)
+    def forecast_by(cost: StepCost) -> Callable[[float], float | None]:
+        one = replace(cost, beta=cost.beta * n, gamma=cost.gamma * n)
+        return lambda rate: itl_at(model, rate, traffic.prompt, traffic.output, one)
 
-    effect = balance.balanced(rates, forecast, now=known.itl)
-    return Estimate(effect if effect.basis != "unknown" else None, (effect.needs,) if effect.needs else ())
-
-
-def _needs(known: Known | None) -> tuple[str, ...]:
-    if known is None:
-        return ("to be measured: what this server counts of its tokens and requests",)
-    return (f"to be measured: {known.needs}",) if known.needs else ()
+    effect = balance.balanced(
+        rates, forecast_by(model.cost), [forecast_by(each) for each in model.replicates[:SPREAD]], now=known.itl
+    )
+    if effect.mid is None or effect.lo is None or effect.hi is None:
+        return Estimate(because=(f"to be measured: {effect.needs}",))
+    lo, hi = interval(effect.mid, [effect.lo, effect.hi], FAR_SHARE)
+    return Estimate(replace(effect, lo=lo, hi=hi, grade=Grade.C))

@@ -40,11 +40,11 @@ def half_the_bytes(case: Case) -> Estimate:
 def _roomier(case: Case, growth: float, what: str) -> Estimate:
     known = case.known
     if known is None or not known.resident or not known.kv_tokens or known.batch <= 0:
-        return Estimate(because=("what it brings follows from step times and the length of sequences", *_needs(known)))
+        return Estimate(because=("what it brings follows from step times and the length of sequences", *case.needs))
     if known.fitted is None or known.traffic is None:
         # Without preemptions the engine has more time besides: 1 / (1 - phi), phi up to 0.26 on a real vLLM.
         effect = served_at_most(case, growth * MOST_FROM_PREEMPTIONS, what)
-        return Estimate(effect, ("how much of it comes true follows from the step times", *_needs(known)))
+        return Estimate(effect, ("how much of it comes true follows from the step times", *case.needs))
     holds = known.kv_tokens * growth / known.resident
     slots = holds if known.slots is None else min(holds, known.slots)
     then = capacity.slot_capacity(known.fitted, known.traffic, slots)
@@ -66,7 +66,7 @@ def offload(case: Case) -> Estimate:
     """Say what would have to be known for an offload to be worth it."""
     known = case.known
     if known is None or known.fitted is None:
-        return Estimate(because=("whether it pays depends on the link to host memory", *_needs(known)))
+        return Estimate(because=("whether it pays depends on the link to host memory", *case.needs))
     gamma = known.fitted.cost.gamma
     return Estimate(
         because=(
@@ -82,7 +82,7 @@ def lower_max_num_seqs(case: Case) -> Estimate:
     """Tell what is finished without preemptions, at the batch that the cache holds."""
     known = case.known
     if known is None or known.fitted is None or known.traffic is None or not known.resident or not known.kv_tokens:
-        return Estimate(because=("what preemptions cost follows from the step times", *_needs(known)))
+        return Estimate(because=("what preemptions cost follows from the step times", *case.needs))
     holds = math.floor(0.9 * known.kv_tokens / known.resident)
     if known.batch < 0.7 * holds:
         return Estimate(withheld=f"only {units.count(round(known.batch))} run, and the cache holds {holds}")
@@ -114,15 +114,15 @@ def enable_prefix_cache(case: Case) -> Estimate:
     """Tell what 30 % hits would bring, for nobody knows what the prompts share; the table has 10 and 60 %, too."""
     load = _load(case)
     if load is None or case.known is None or case.known.itl is None:
-        return Estimate(because=("what hits bring follows from the step times", *_needs(case.known)))
+        return Estimate(because=("what hits bring follows from the step times", *case.needs))
     forecast = _forecast(case.known)
     if forecast is None:
-        return Estimate(because=_needs(case.known))
+        return Estimate(because=case.needs)
     rows = prefix_cache.scenarios(case.known.itl, load, forecast, lambda _: None)
     known = [(row.hit_rate, row.itl.mid) for row in rows if row.itl.mid is not None]
     words = [f"{hits * 100:.0f} % hits: ITL {units.value(seconds, 's')}" for hits, seconds in known]
     if not words:
-        return Estimate(because=_needs(case.known))
+        return Estimate(because=case.needs)
     table = f"{'; '.join(words)}; now {units.value(case.known.itl, 's')}"
     return Estimate(because=(table, "what prompts share is not known: so this is a table and no prediction"))
 
@@ -132,12 +132,12 @@ def restore_prefix_cache(case: Case) -> Estimate:
     known, share = case.known, case.evidence("prompt_tokens_cached")
     load = _load(case)
     if known is None or known.itl is None or load is None or share is None or not share.threshold:
-        return Estimate(because=("what the hits brought follows from the step times", *_needs(known)))
+        return Estimate(because=("what the hits brought follows from the step times", *case.needs))
     usual = min(0.99, 2 * share.threshold)
     expected = prefix_cache.HitRate(max(0.0, usual - prefix_cache.UNCERTAIN_HITS), usual, "the hit rate of before")
     forecast = _forecast(known)
     if forecast is None:
-        return Estimate(because=_needs(known))
+        return Estimate(because=case.needs)
     effect = prefix_cache.itl(known.itl, load, expected, forecast)
     because = (f"before, {units.value(usual, 'ratio')} of prompt tokens came from the cache",)
     return Estimate(None if effect.basis == "unknown" else effect, because)
@@ -169,9 +169,3 @@ def _forecast(known: Known) -> Callable[[float], float | None] | None:
     if model is None or traffic is None or not model.tells_apart:
         return None
     return lambda prompt: itl_at(model, traffic.rate, prompt, traffic.output)
-
-
-def _needs(known: Known | None) -> tuple[str, ...]:
-    if known is None:
-        return ("to be measured: what this server counts of its tokens and requests",)
-    return (f"to be measured: {known.needs}",) if known.needs else ()

@@ -22,17 +22,19 @@ def ingress(case: Case) -> Estimate:
     ttft = case.target.quantities.get("ttft_seconds") if case.target else None
     if seen is None or seen.value is None or ttft is None or ttft.p50 is None or ttft.p50.hi is None:
         return Estimate(because=("to be measured: TTFT at the client and at the server, for the same requests",))
-    least = min(seen.value, ttft.p50.lo + CLIENT_FLOOR)
     effect = Effect(
         "probe_ttft_seconds",
         now=seen.value,
-        lo=least,
+        lo=min(seen.value, CLIENT_FLOOR),
         mid=None,
         hi=min(seen.value, ttft.p50.hi + CLIENT_FLOOR),
         unit="s",
         basis="bound",
         grade=Grade.C,
-        assumptions=("all that lies between client and server goes", "short prompts wait as long as the others"),
+        assumptions=(
+            "all that lies between client and server goes",
+            "a probe, which is short, waits at most as long as the others",
+        ),
         n=seen.count,
         window_seconds=seen.window_seconds,
     )

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from insight.estimators import capacity, speculation
 from insight.estimators.effects import bound
+from insight.estimators.extrapolation import BOUND_SHARE
+from insight.estimators.forecast import itl_at
+from insight.estimators.steps import StepCost
 from insight.objectives import label
 from insight.recommend.case import Estimate
 from insight.rules.latency import objective_for
@@ -15,13 +18,14 @@ from metrics import units
 if TYPE_CHECKING:
     from insight.recommend.case import Case
     from insight.recommend.known import Known
+    from metrics.snapshot import Effect
 
 
 def token_budget(case: Case) -> Estimate:
     """Choose the largest token budget whose longest step keeps the ITL objective (E5)."""
     known, objective = case.known, objective_for("itl_seconds", case.settings.objectives)
     if known is None or known.fitted is None or known.traffic is None or objective is None:
-        return Estimate(because=("how long a step with a full budget takes follows from the step times", *needs(known)))
+        return Estimate(because=("how long a step with a full budget takes follows from the step times", *case.needs))
     rows = capacity.prefill_budgets(known.fitted, max(1.0, known.batch), known.traffic.prompt)
     if not rows:
         return Estimate(because=("to be measured: what a prompt token costs by itself, at light load",))
@@ -44,36 +48,40 @@ def shorten_prefill(case: Case) -> Estimate:
     """Say what of TTFT is prefill: the most that a shorter one can bring."""
     known = case.known
     if known is None or known.fitted is None or known.traffic is None:
-        return Estimate(because=("what of TTFT is prefill follows from the step times", *needs(known)))
-    seconds = known.fitted.cost.gamma * known.traffic.prompt
+        return Estimate(because=("what of TTFT is prefill follows from the step times", *case.needs))
+    seconds = units.value(known.fitted.cost.gamma * known.traffic.prompt, "s")
     ttft = case.target.quantities.get("ttft_seconds") if case.target else None
-    now = None if ttft is None else ttft.mean
-    effect = bound(
-        "ttft_seconds",
-        "s",
-        now,
-        None if now is None else max(0.0, now - seconds),
-        now,
-        (f"working on a prompt takes {units.value(seconds, 's')}; all of it gone is the most there is to gain",),
-    )
-    return Estimate(effect)
+    by_itself = f"working on a prompt of mean length takes {seconds} by itself: at least so much of TTFT goes with it"
+    because = [f"{by_itself}, and more, because the steps of the others get shorter too"]
+    if ttft is not None and ttft.mean:
+        because.append(f"TTFT is {units.value(ttft.mean, 's')} on average now")
+    return Estimate(because=tuple(because))
 
 
 def parallelise(case: Case) -> Estimate:
-    """Bound what tensor parallelism brings: half of the fixed cost of a step at best, less what it costs to talk."""
+    """Bound what tensor parallelism brings: half of every part of a step at best, less what it costs to talk."""
     known = case.known
     if known is None or known.fitted is None or known.itl is None:
-        return Estimate(because=("what of a step is fixed follows from the step times", *needs(known)))
-    alpha = known.fitted.cost.alpha
-    effect = bound(
-        "itl_seconds",
-        "s",
-        known.itl,
-        max(0.0, known.itl - alpha / 2),
-        known.itl,
-        ("twice the GPUs halve the reading of weights at best; what they tell each other is not known",),
-    )
-    return Estimate(effect)
+        return Estimate(because=("what of a step is fixed follows from the step times", *case.needs))
+    assumed = "twice the GPUs halve every part of a step at best; what they tell each other is not known"
+    return Estimate(_halved(known, assumed))
+
+
+def _halved(known: Known, assumed: str) -> Effect | None:
+    """Bound ITL by that of an engine whose steps cost half in every part: nothing that halves one of them does better.
+
+    A shorter step collects fewer requests, which makes the next one shorter again: so it is less than half.
+    """
+    model, traffic = known.fitted, known.traffic
+    if model is None or traffic is None or known.itl is None:
+        return None
+    cost = model.cost
+    half = StepCost(cost.alpha / 2, cost.beta / 2, cost.gamma / 2)
+    rate = traffic.rate if known.arrivals is None else known.arrivals
+    least = itl_at(model, rate, traffic.prompt, traffic.output, half)
+    if least is None:
+        return None
+    return bound("itl_seconds", "s", known.itl, min(least * (1 - BOUND_SHARE), known.itl), known.itl, (assumed,))
 
 
 def quantise_weights(case: Case) -> Estimate:
@@ -82,16 +90,8 @@ def quantise_weights(case: Case) -> Estimate:
         return Estimate(withheld="what it does to the answers would not be seen: watch --quality before and after")
     known = case.known
     if known is None or known.fitted is None or known.itl is None:
-        return Estimate(because=("what of a step is reading weights follows from the step times", *needs(known)))
-    effect = bound(
-        "itl_seconds",
-        "s",
-        known.itl,
-        max(0.0, known.itl - known.fitted.cost.alpha / 2),
-        known.itl,
-        ("half the bytes halve the reading of weights at best",),
-    )
-    return Estimate(effect)
+        return Estimate(because=("what of a step is reading weights follows from the step times", *case.needs))
+    return Estimate(_halved(known, "half the bytes halve every part of a step at best"))
 
 
 def speculation_off(case: Case) -> Estimate:
@@ -122,7 +122,7 @@ def retune(case: Case) -> Estimate:
     """Say what the traffic of now needs, by the step times."""
     known = case.known
     if known is None or known.capacity.mid is None or known.arrivals is None:
-        return Estimate(because=("what the new traffic needs follows from the step times", *needs(known)))
+        return Estimate(because=("what the new traffic needs follows from the step times", *case.needs))
     headroom = known.headroom.mid if known.headroom.mid is not None else known.headroom.lo
     words = "" if headroom is None else f": {units.value(headroom, 'ratio')} more would fit"
     most, come = units.rate(known.capacity.mid), units.rate(known.arrivals)
@@ -140,10 +140,3 @@ def _accepted(case: Case) -> speculation.AcceptedLength | None:
     if not drafts or accepted is None or math.isnan(drafts):
         return None
     return speculation.accepted_length(drafts, accepted, drafted)
-
-
-def needs(known: Known | None) -> tuple[str, ...]:
-    """Say what would have to be measured for a step-time model."""
-    if known is None:
-        return ("to be measured: what this server counts of its tokens and requests",)
-    return (f"to be measured: {known.needs}",) if known.needs else ()
