@@ -15,6 +15,7 @@ from metrics.sample import Source
 from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
+    from insight.quality.batches import Batch
     from insight.quality.change import Change
     from insight.settings import Settings
     from metrics.view import SourceView
@@ -66,7 +67,7 @@ def _looped(source: SourceView, repeated: list[str]) -> Condition | None:
 def _faults(quality: SourceView) -> Condition:
     """Tell which fault appeared in answers that had it not, in the last passes running."""
     passes = finished(quality)
-    first, _ = baseline(quality, passes)
+    first, _ = baseline(quality, passes, _spoilt)
     if first is None:
         return unknown("no pass over the questions of --quality has ended yet")
     later = [each for each in passes if each.began > first.ended][-RUNNING:]
@@ -78,6 +79,12 @@ def _faults(quality: SourceView) -> Condition:
         if newest is not None and all(each is not None and each.p < P for each in changes):
             return _appeared(newest, words)
     return HOLDS_NOT
+
+
+def _spoilt(first: Batch, later: Batch) -> bool:
+    """Tell whether a fault appeared from one pass to another."""
+    changes = (appeared(first.graded, later.graded, fault) for fault in _NAMES)
+    return any(each is not None and each.p < P for each in changes)
 
 
 def _appeared(found: Change, words: str) -> Condition:

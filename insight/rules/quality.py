@@ -13,6 +13,8 @@ from metrics.sample import Source
 from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from insight.quality.batches import Batch
     from insight.quality.change import Change
     from insight.quality.statistics import Interval
@@ -33,10 +35,10 @@ _CHANGES = frozenset(("restart", "replaced", "mark"))
 
 
 def quality_regression(source: SourceView, settings: Settings, firing: bool) -> Condition:
-    """Tell whether the last passes over the questions went worse than the one before a change, or the first."""
+    """Tell whether the last passes over the questions went worse than a good one before a change, or the first."""
     del settings, firing
     passes = finished(source)
-    first, event = baseline(source, passes)
+    first, event = baseline(source, passes, _regressed)
     if first is None:
         return unknown("no pass over the questions of --quality has ended yet")
     later = [each for each in passes if each.began > first.ended][-RUNNING:]
@@ -47,22 +49,41 @@ def quality_regression(source: SourceView, settings: Settings, firing: bool) -> 
         newest = changes[-1]
         return HOLDS_NOT if newest is None else _regression(newest, event)
     shifts = [shift(first.graded, each.graded, f1) for each in later]
-    if all(each is not None and each.hi < 0 and each.value <= -POINTS for each in shifts):
+    if all(map(_fell, shifts)):
         return _shifted("token F1", shifts[-1], event)
     newest = changes[-1]
     return Condition(holds=False, summary=f"{units.digits(100 * newest.points, 2)} points" if newest else "")
 
 
-def baseline(source: SourceView, passes: list[Batch]) -> tuple[Batch | None, Event | None]:
-    """Choose the pass to compare with: the last before the last change that passes followed, else the first."""
+def baseline(
+    source: SourceView, passes: list[Batch], spoilt: Callable[[Batch, Batch], bool]
+) -> tuple[Batch | None, Event | None]:
+    """Choose the pass to compare with, and the change that it lies before: the first pass, or a later one as good.
+
+    From change to change that passes followed, the last pass before it takes the place of the one before, unless it was
+    `spoilt` against that: a mark, or a restart, while answers are bad does not make bad answers the usual ones.
+    """
     server = source.id.removeprefix("quality:")
     sources = [source, *(each for each in source.view.all(Source.SERVER) if each.id == server)]
     events = [each for one in sources for each in one.history.events if each.kind in _CHANGES]
-    for event in sorted(events, key=lambda each: each.wall, reverse=True):
+    first, change_after = (passes[0] if passes else None), None
+    for event in sorted(events, key=lambda each: each.wall):
         earlier = before(passes, event.wall)
-        if earlier is not None and sum(each.began > event.wall for each in passes) >= RUNNING:
-            return earlier, event
-    return (passes[0] if passes else None), None
+        if earlier is None or first is None or sum(each.began > event.wall for each in passes) < RUNNING:
+            continue
+        if earlier is first or not spoilt(first, earlier):
+            first, change_after = earlier, event
+    return first, change_after
+
+
+def _regressed(first: Batch, later: Batch) -> bool:
+    """Tell whether a single pass went worse than another."""
+    found = change(first.graded, later.graded)
+    return (found is not None and _worse(found)) or _fell(shift(first.graded, later.graded, f1))
+
+
+def _fell(found: Interval | None) -> bool:
+    return found is not None and found.hi < 0 and found.value <= -POINTS
 
 
 def _worse(found: Change) -> bool:

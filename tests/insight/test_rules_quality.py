@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from metrics.quality import Arm, Graded, Outcome
 from metrics.sample import Event, Sample, Source
@@ -34,14 +35,16 @@ def asked(begin: float, right: int, number: int, relevancy: float | None = None)
     )
 
 
-def examined(drive: Drive, passes: Iterable[tuple[Graded, ...]], *, changed_at: float | None = None) -> None:
+def examined(
+    drive: Drive, passes: Iterable[tuple[Graded, ...]], *, changed_at: float | None = None, kind: str = "mark"
+) -> None:
     """Let the passes come in, each in 100 s, and the server restart in between."""
     done = 0
     for done, graded in enumerate(passes, 1):
         mono = done * 100.0
         events: tuple[Event, ...] = ()
         if changed_at is not None and mono - 100 <= changed_at < mono:
-            events = (Event(WALL + changed_at, "mark", "switched to fp8"),)
+            events = (Event(WALL + changed_at, kind, "switched to fp8"),)
         quality = Sample(
             "quality:http://a", Source.QUALITY, WALL + mono, mono, graded=graded, facts={"passes": str(done)}
         )
@@ -68,6 +71,35 @@ def test_the_change_before_it_is_named(drive: Callable[[], Drive]) -> None:
     passes = [asked(0, 57, 0), asked(100, 58, 1), asked(200, 45, 2), asked(300, 45, 3)]
     examined(driven, passes, changed_at=190.0)
     assert "switched to fp8" in driven.risk("quality_regression").description
+
+
+@pytest.mark.parametrize("f1", [False, True])
+@pytest.mark.parametrize("kind", ["mark", "restart"])
+def test_a_change_while_answers_are_bad_makes_them_no_usual_ones(
+    drive: Callable[[], Drive], kind: str, f1: bool
+) -> None:
+    """A mark or a restart between bad passes: the last good pass stays what they are compared with, and it fires on."""
+    driven = drive()
+    passes = [asked(100.0 * n, 58 if f1 or n < 2 else 45, n) for n in range(7)]
+    if f1:
+        passes = [
+            tuple(replace(each, f1=(0.9 if n < 2 else 0.6) + i % 5 / 100) for i, each in enumerate(graded))
+            for n, graded in enumerate(passes)
+        ]
+    examined(driven, passes, changed_at=395.0, kind=kind)
+    risk = driven.risk("quality_regression")
+    assert (risk.state.value, risk.severity) == ("firing", Severity.CRITICAL)
+    assert len(risk.episodes) == 1
+    assert risk.description.startswith("Against the first pass")
+
+
+def test_a_mark_on_good_answers_moves_what_they_are_compared_with(drive: Callable[[], Drive]) -> None:
+    """From 50 to 58 of 60, then a mark, then 45: 13 fewer than before the mark, and not 5 fewer than at first."""
+    driven = drive()
+    examined(driven, [asked(100.0 * n, (50, 58, 58, 45, 45)[n], n) for n in range(5)], changed_at=295.0)
+    risk = driven.risk("quality_regression")
+    assert "13 of 60 answers got worse" in risk.summary
+    assert "switched to fp8" in risk.description
 
 
 def test_answers_as_good_as_before_are_no_regression(drive: Callable[[], Drive]) -> None:

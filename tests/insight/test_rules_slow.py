@@ -11,7 +11,7 @@ from insight.rules.cost import ANOMALY, LONGEST
 from insight.settings import Settings
 from metrics.histogram import Histogram
 from metrics.quality import Graded, Outcome
-from metrics.sample import Process, Sample, Source
+from metrics.sample import Event, Process, Sample, Source
 from metrics.series import series
 from metrics.snapshot import Severity
 from metrics.store import TIERS
@@ -158,6 +158,25 @@ def test_refusals_that_appear_are_told(drive: Callable[[], Drive], refusals: tup
     if state == "firing":
         assert driven.risk("answer_drift").summary == "12 of 60 answers refuse to answer that did not before"
         assert "20 % of requests" in driven.risk("answer_drift").impact
+
+
+def test_refusals_are_no_usual_answers_after_a_restart(drive: Callable[[], Drive]) -> None:
+    """A restart between passes of refusals does not make them what the next are compared with."""
+    driven = drive()
+    for number, refused in enumerate((0, 12, 12, 12, 12)):
+        mono = 100.0 * (number + 1)
+        events = (Event(WALL + 295, "restart", "restarted"),) if number == 3 else ()
+        quality = Sample(
+            f"quality:{URL}",
+            Source.QUALITY,
+            WALL + mono,
+            mono,
+            graded=answers(number, refused),
+            facts={"passes": str(number + 1)},
+        )
+        driven.poll(mono, server(mono, events=events), quality)
+    assert driven.risk("answer_drift").summary == "12 of 60 answers refuse to answer that did not before"
+    assert len(driven.risk("answer_drift").episodes) == 1
 
 
 def test_answers_ended_for_going_round_in_circles_are_told(drive: Callable[[], Drive]) -> None:
