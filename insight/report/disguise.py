@@ -29,18 +29,38 @@ _PROGRAMS = re.compile(
 )
 """Names of processes that are those of products; any other may be the name of somebody's work."""
 _STAND_IN = re.compile(r"(?:host|addr|user|process|id)-\d+|server [A-Z]+|~|\[redacted\]")
+_OPEN = r"""\\?["']?\s*"""
+"""What stands between a key and its `=` or `:` where both are quoted, as in JSON and in a dict of Python."""
+_VALUE = r"""(?:\[redacted\]|"[^"]*"|'[^']*'|\\?["']?[^\s"'&,;]+)"""
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)(?=\S*[\d_.=+/-])[\w.~+/=-]{6,}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)(--(?:[\w-]+-)?(?:api-key|token|password|secret)[ =])\S+"), rf"\1{HIDDEN}"),
     (
         re.compile(
-            r"(?i)((?<![A-Za-z])(?:[\w-]*[_-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig)=)"
-            r"""["']?[^\s"'&,;]+"""
+            rf"(?i)\b(authorization{_OPEN}[:=]\s*(?:\\?[\"']?(?:bearer|basic|digest|negotiate|token)\s+)?){_VALUE}"
         ),
         rf"\1{HIDDEN}",
     ),
     (
-        re.compile(r"""(?i)\b((?:api[_-]?key|secret|password|passwd|authorization)\s*:\s*)["']?[^\s"',;]+"""),
+        re.compile(
+            rf"(?i)((?<![A-Za-z])(?:set-)?cookies?{_OPEN}[:=]\s*)"
+            r"""(?:\[redacted\]|"[^"]*"|'[^']*'|[^\s"',;]+(?:;\s*[^\s=;]+=[^\s;]*)*)"""
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(
+            r"(?i)((?<![A-Za-z])(?:[\w-]*[_-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig)"
+            rf"{_OPEN}=\s*){_VALUE}"
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        # Not `a token: 20 ms` nor `wants a token: --token-env NAME`, which are sentences of ours.
+        re.compile(
+            r"(?i)((?<![A-Za-z])(?:[\w-]*[_-])?(?:api[_-]?key|token|secret|password|passwd|pwd)"
+            rf"{_OPEN}:\s*)(?!--|[~<>]?\d[\d.-]*\s?(?:[mµ]?s|%)(?!\w)){_VALUE}"
+        ),
         rf"\1{HIDDEN}",
     ),
     (
@@ -59,8 +79,13 @@ _URL = re.compile(
 _WEB = re.compile(r"(?:[a-z]+\+)?(?:https?|wss?|grpcs?|tcp)", re.IGNORECASE)
 _EMAIL = re.compile(r"(?<![\w.+@-])([\w.+-]*\w)@((?:[\w-]+\.)*[\w-]*\w)")
 _UUID = re.compile(r"\b(?:GPU-|MIG-)?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b")
-_WINDOWS = re.compile(r"""(?:(?<!\w)[A-Za-z]:\\|\\\\)(?:[^\\\s"'<>|]+\\)*([^\\\s"'<>|]*)""")
-_PATH = re.compile(r"(?<![\w.~/<])(?:~\w*|\.{1,2})?(?:/[\w.@%+~:=-]*[\w@%+~=-]){2,}/?|(?<![\w.~/<])~\w*/[\w.@%+=-]*\w")
+_WINDOWS = re.compile(r"""(?:(?<!\w)[A-Za-z]:\\|\\\\)(?:[^\\"'<>|\n]+\\)*([^\\\s"'<>|]*)""")
+_BLANK = r"(?:\x20[\w.@%+-]+){1,2}(?=/(?!(?:s|min|h|J|or)\b)[\w.])"
+"""The rest of a part of a path that has blanks in it: a `/` comes behind it, and not that of `tokens/s` or `and/or`."""
+_PATH = re.compile(
+    rf"(?<![\w.~/<])(?:~\w*|\.{{1,2}})?(?:/[\w.@%+~:=-]*[\w@%+~=-](?:{_BLANK})?){{2,}}/?|(?<![\w.~/<])~\w*/[\w.@%+=-]*\w"
+)
+_QUOTED_PATH = re.compile(r"""(["'])(~?\w*(?:/[^"'/\n]+){2,}/?)\1""")
 _HOME = re.compile(r"(?:(?:/export)?/home|/Users)/[^/]+/?|/root/?|~\w*/?")
 _OPEN_PATH = re.compile(r"/(?:v\d+|api|metrics|health|prometheus|proc|sys|dev)(?:/|$)")
 """Paths of interfaces and of the kernel: the same everywhere."""
@@ -70,7 +95,17 @@ _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
 _IPV6 = re.compile(
     r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:\d{1,3}(?:\.\d{1,3}){3})?(?:%\w+)?(?![\w:])"
 )
-_HOST = re.compile(r"(?<![\w.@/-])((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+)([A-Za-z]{2,})(?![\w-]|\.\w)")
+_HOST = re.compile(r"(?<![\w.@/-])((?:[^\W_](?:(?:[^\W_]|-)*[^\W_])?\.)+)([^\W\d_]{2,})(?![\w-]|\.\w)")
+_WITH_PORT = re.compile(
+    r"(?<![\w.:-])(?<!server )(?!\d{4}-\d\d-)(?=[\d-]*[^\W\d])(?P<name>\w(?:[\w-]*\w)?):(?P<port>\d{2,5})(?!\w|[.:]\w)"
+)
+_NO_HOSTS = frozenset(
+    (
+        *("port", "line", "row", "column", "status", "code", "exit", "error", "errno", "http", "id", "pid", "tid"),
+        *("rank", "step", "seed", "xid", "time", "token", "tokens", "request", "requests"),
+    )
+)
+"""What has a number behind its colon that is no port."""
 _ENDINGS = frozenset(
     (
         *("com", "net", "org", "io", "ai", "dev", "cloud", "app", "edu", "gov", "info", "local", "localdomain", "lan"),
@@ -88,8 +123,13 @@ _FILES = frozenset(
     )
 )
 _LABEL = re.compile(
-    r"(?<![\w-])(user|username|owner|account|tenant|namespace|host|hostname|node|pod|instance|client)=([^\s,;\"']+)"
+    r"""(?<![\w-])(?P<label>user|username|owner|account|tenant|namespace|host|hostname|node|pod|instance|client)"""
+    r"""(?P<sign>\\?["']?\s*=\s*|\\?["']?\s*:\s*(?=\\?["']|[^\s,;"']*[\d.-]|[^\s,;"']+\s*(?:$|[,;)}\]]))|\s+(?=\\?["']))"""
+    r"""(?P<quote>\\?["'])?(?P<value>(?(quote)[^"'\\]+|[^\s,;"')}]+))"""
 )
+"""`user=x`, `"user": "x"`, `user "x"`, and `user: x` at the end of a phrase: otherwise it may be a sentence."""
+_OURS = re.compile(r"(?:\w+_)?p\d{2,3}|load\d+|(?:bf|fp|int)\d+", re.IGNORECASE)
+"""Words of ours with a digit in them, which a user or a host may be called as well."""
 _WHOSE = frozenset(("user", "username", "owner", "account", "tenant", "namespace", "client"))
 
 
@@ -123,19 +163,20 @@ class Disguise:
         if real.lower() in PUBLIC or not real:
             return real
         stand_in = self._stand_in("host", real)
-        if everywhere or re.search(r"[\d.-]", real):
+        if everywhere or _tells(real):
             self.name(real, stand_in)
             label = real.partition(".")[0]
             if re.search(r"[\d-]", label) and not label.isdigit():
                 self.name(label, stand_in)
         return stand_in
 
-    def user(self, real: str) -> str:
-        """Give the stand-in of a user, and replace the name wherever it stands."""
+    def user(self, real: str, *, everywhere: bool = True) -> str:
+        """Give the stand-in of a user. `everywhere`: also where the name stands as a bare word that could be any."""
         if _STAND_IN.fullmatch(real) or real.lower() in PUBLIC or not real:
             return real
         stand_in = self._stand_in("user", real)
-        self.name(real, stand_in)
+        if everywhere or _tells(real):
+            self.name(real, stand_in)
         return stand_in
 
     def process(self, real: str) -> str:
@@ -162,10 +203,11 @@ class Disguise:
             self.user(match[1])
             self.host(match[2], everywhere=False)
         for match in re.finditer(r"(?:/home|/Users|\\Users)[/\\]([\w.-]*\w)", text):
-            self.user(match[1])
+            self.user(match[1], everywhere=False)
         for match in _LABEL.finditer(text):
-            if not match[2].isdigit():
-                (self.user if match[1] in _WHOSE else self.host)(match[2].partition(":")[0])
+            self._label(match)
+        for match in _WITH_PORT.finditer(_URL.sub(" ", text)):
+            self._with_port(match)
 
     def text(self, text: str) -> str:
         """Write a text without what tells where and whose."""
@@ -183,14 +225,16 @@ class Disguise:
         text = _URL.sub(self._url, text)
         text = _EMAIL.sub(lambda match: f"{self.user(match[1])}@{self.host(match[2], everywhere=False)}", text)
         text = _UUID.sub(lambda match: self._stand_in("id", match[0]), text)
+        text = _QUOTED_PATH.sub(lambda match: f"{match[1]}{_shortened(match[2])}{match[1]}", text)
         text = _WINDOWS.sub(lambda match: _last(match[1]), text)
         text = _RELATIVE.sub(lambda match: match[1], text)
-        text = _PATH.sub(_path, text)
+        text = _PATH.sub(lambda match: _shortened(match[0]), text)
         text = _MAC.sub(lambda match: self._stand_in("addr", match[0]), text)
         text = _IPV4.sub(self._address, text)
         text = _IPV6.sub(self._address, text)
         text = _LABEL.sub(self._label, text)
-        return _HOST.sub(self._named, text)
+        text = _HOST.sub(self._named, text)
+        return _WITH_PORT.sub(self._with_port, text)
 
     def _known(self, text: str) -> str:
         """Replace what is known by name, the longest first."""
@@ -218,10 +262,17 @@ class Disguise:
         return self.host(match[0])
 
     def _label(self, match: re.Match[str]) -> str:
-        whose = match[1] in _WHOSE
-        if match[2].isdigit() or _STAND_IN.match(match[2]):
+        value = match["value"]
+        name, colon, port = value.partition(":")
+        if value.isdigit() or _STAND_IN.match(value.lstrip("[")):
             return match[0]
-        return f"{match[1]}={self.user(match[2]) if whose else self.host(match[2])}"
+        give = self.user if match["label"] in _WHOSE else self.host
+        return f"{match['label']}{match['sign']}{match['quote'] or ''}{give(name, everywhere=False)}{colon}{port}"
+
+    def _with_port(self, match: re.Match[str]) -> str:
+        if match["name"].lower() in _NO_HOSTS:
+            return match[0]
+        return f"{self.host(match['name'], everywhere=False)}:{match['port']}"
 
     def _named(self, match: re.Match[str]) -> str:
         parts, ending = match[1].count("."), match[2].lower()
@@ -237,8 +288,12 @@ def _host_of(place: str) -> str:
         return ""
 
 
-def _path(match: re.Match[str]) -> str:
-    path = match[0]
+def _tells(name: str) -> bool:
+    """Tell a name that is hardly a word of a sentence, and so may be replaced wherever it stands."""
+    return re.search(r"[\d.-]", name) is not None and _OURS.fullmatch(name) is None
+
+
+def _shortened(path: str) -> str:
     if _HOME.fullmatch(path):
         return "~"
     return path if _OPEN_PATH.match(path) else _last(path.rstrip("/").rpartition("/")[2])

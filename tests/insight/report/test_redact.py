@@ -47,6 +47,20 @@ SECRETS = {
     "an e-mail": ("ask alice.smith@acme.example", "alice.smith acme"),
     "a login": ("ssh bob@gpu9", "bob gpu9"),
     "labels": ("user=alice,instance=gpu7:8000,pod=vllm-7c9d-x2k9", "alice gpu7 7c9d"),
+    "a token of letters alone": ("Authorization: Bearer qwertyuiopsecret", "qwertyuiopsecret"),
+    "a header that is quoted": ("{'Authorization': 'Basic qwertyuiop', 'X-Api-Key': 'asdfghjkl'}", "qwertyu asdfgh"),
+    "a token in JSON": ('{"token": "two wordsofit"} and token: qwertyuiop', "wordsofit qwertyuiop"),
+    "JSON in JSON": (r'{\"token\": \"qwertyuiop\"}', "qwertyuiop"),
+    "cookies": ("Cookie: sid=qwertyuiop; csrf=asdfghjkl", "qwertyuiop asdfghjkl"),
+    "labels of Prometheus": ('x{host="nas01",user="alice"}', "nas01 alice"),
+    "labels in JSON": ('{"hostname": "nas01", "user": "alice"}', "nas01 alice"),
+    "names in quotes": ('namespace "acme-prod" of pod "gpu7-0"', "acme gpu7"),
+    "a host with its port": ("upstream acme-gpu-07:8000 refused", "acme"),
+    "a host at the end": ("could not resolve host: acme", "acme"),
+    "a host in letters of its own": ("cannot reach müller-acme.example.com", "müller acme"),
+    "a path with blanks": ("cannot read /data/acme corp/x today", "acme corp"),
+    "a path in quotes": ('no "/home/alice smith/My Models/x y"', "alice smith My"),
+    "a path of Windows with blanks": (r"C:\Users\alice smith\x.gguf", "alice smith"),
     "an identity": ("MIG-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "aaaaaaaa eeee"),
 }  # fmt: skip
 
@@ -264,6 +278,10 @@ def test_numbers_and_meaning_stay() -> None:
         "580.82.07, 12.4, vLLM 0.32.0",
         "One server a GPU; i.e. no time-slicing, e.g. at night.",
         "refused at the gateway: 503",
+        "it wants a token: --token-env NAME; time per output token: 20 ms",
+        "node: not seen, the owner is the client who may wait, user: see below",
+        "at 2026-09-21T14:02, 14:02:05, status:503, port:8000, ubuntu:22.04, GPU 3: 87 °C, PCI:0000:3b:00",
+        "read /v1/models at 97 tokens/s, and/or more",
     ],
 )
 def test_what_tells_nothing_is_left_alone(text: str) -> None:
@@ -300,6 +318,16 @@ def test_known_names_go_from_every_text() -> None:
     event = replace(base.events[0], text="carol moved it from thor to the gateway")
     told = redact(replace(base, events=(event,), host=Host("thor", State.OK, "", {}, {"name": "thor"})))
     assert told.events[0].text == "user-1 moved it from host-1 to the gateway"
+
+
+def test_a_word_that_anybody_could_be_called_is_no_name_elsewhere() -> None:
+    """A user who is called as a word of a sentence, or of ours, changes only where it says that it is a user."""
+    disguise = Disguise()
+    for text in ("/home/may/x", "owner=time", "client=first", "user=p95", "host=ttft_seconds", "pod=acme-0"):
+        disguise.meet(text)
+    told = "requests may wait for some time; the first token comes, TTFT p95 is 8 s, by ttft_seconds"
+    assert disguise.text(told) == told
+    assert disguise.text("owner=time user=p95, ~/x of acme-0") == "owner=user-2 user=user-4, x of host-2"
 
 
 def test_keys_that_become_one_are_told_apart() -> None:
