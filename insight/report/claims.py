@@ -3,12 +3,14 @@
 A number is the same if its value is, whatever the unit is called: `0.7 s` is `700 ms`, `299 s` is `4 min 59 s`. It is
 the same too if it is the other rounded, as long as two digits are left: to one digit, every tenth number is rounded.
 Words with a digit in them (`p95`, `H100`, `GPU 3`) and times of day are names: they have to be there as they are. A
-whole number without a unit is held against those without; what it counts cannot be told.
+whole number without a unit is held against those without; what it counts cannot be told. A sign that is written has to
+be that of the report; what else means a number (`½`, `XXIV`, `hundreds`) has to be in it as it is.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
 def unknown(text: str, report: str) -> Iterator[tuple[str, str]]:
     """List what a text says in numbers that a report does not, each with the sentence that it stands in."""
     known = _Known(report)
-    for sentence in re.split(r"(?<=[.!?])\s+|\n+", text):
+    for sentence in re.split(r"(?<=[.!?])\s+|\n{2,}", text):
         for said in _tokens(sentence):
             if not known.holds(said):
                 yield said.text, sentence
 
 
 _SCALES = {
-    # unit as written -> (what it measures, factor to the base unit)
-    "ns": ("s", 1e-9), "µs": ("s", 1e-6), "us": ("s", 1e-6), "ms": ("s", 1e-3), "s": ("s", 1.0), "sec": ("s", 1.0),
+    # unit as written -> (what it measures, factor to the base unit); NFKC makes of the micro sign the Greek letter
+    "ns": ("s", 1e-9), "\u03bcs": ("s", 1e-6), "us": ("s", 1e-6), "ms": ("s", 1e-3), "s": ("s", 1.0), "sec": ("s", 1.0),
     "milliseconds": ("s", 1e-3), "millisecond": ("s", 1e-3), "seconds": ("s", 1.0), "second": ("s", 1.0),
     "min": ("s", 60.0), "minute": ("s", 60.0), "minutes": ("s", 60.0), "h": ("s", 3600.0), "hour": ("s", 3600.0),
     "hours": ("s", 3600.0), "d": ("s", 86_400.0), "day": ("s", 86_400.0), "days": ("s", 86_400.0),
@@ -43,7 +45,11 @@ _SCALES = {
     "x": ("x", 1.0), "\u00d7": ("x", 1.0), "-fold": ("x", 1.0), "times": ("x", 1.0),
 }  # fmt: skip
 _UNIT = "|".join(sorted(map(re.escape, _SCALES), key=len, reverse=True))
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_SIGN = r"(?P<sign>(?<![\w.)\]%°])[-\u2212+](?=[\d.]))"
+"""Not the stroke of `20-40 s` or of `500 ms-1.1 s`."""
+_ROMAN = r"(?=[IVXLCDM]{2,}\b)M*(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b"
+"""Of two letters or more: one may be a unit or a name, and `I` is a word."""
 _PER = r"(?:\s?(?:[a-z]+\s){0,2}?[a-z]*\s?(?:/\s?(?P<per>s|min|h|J)\b|per\s(?P<per_word>second|minute|hour|joule)\b))"
 _TOKEN = re.compile(
     # Words that make of the number, or the letter, behind them a name: `GPU 3`, `server B`.
@@ -51,8 +57,9 @@ _TOKEN = re.compile(
     r"|(?P<stamp>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?|\b\d{1,2}:\d\d(?::\d\d)?\b)"
     # Words with a digit in them (p95, H100, Llama-3.1-70B), versions, flags and paths: one name each.
     r"|(?P<name>(?<![\w.])(?:-{1,2}[A-Za-z][\w-]*(?:=[\w.]+)?|\d+(?:\.\d+){2,}(?:[\w.+-]*\w)?|[A-Za-z_][\w.+/-]*\d[\w.+/-]*))"
-    rf"|(?P<number>(?<![\w.])(?:{_NUMBER}))(?P<tail>{_PER}|\s?(?:{_UNIT})(?![\w/]))?"
-    r"|(?P<word>[A-Za-z]+)"
+    rf"|(?<![\w.]){_SIGN}?(?P<number>(?<![\w.])(?:{_NUMBER}))(?P<tail>{_PER}|\s?(?:{_UNIT})(?![\w/]))?"
+    rf"|(?P<left>\b{_ROMAN}|\d+)"  # digits that are part of nothing above
+    r"|(?P<word>(?i:orders?\sof\smagnitude\b)|[A-Za-z]+)"
 )
 _PER_SECONDS = {"s": "s", "second": "s", "min": "min", "minute": "min", "h": "h", "hour": "h", "J": "J", "joule": "J"}
 _COUNTED = {
@@ -67,10 +74,13 @@ _COMPUTED = frozenset(
     (
         *("half", "halve", "halved", "halves", "halving", "twice", "thrice", "quarter", "quarters", "third"),
         *("double", "doubled", "doubles", "doubling", "triple", "tripled", "triples", "tripling", "quadruple"),
-        *("quadrupled", "twofold", "threefold", "fourfold", "fivefold", "tenfold", "hundredfold"),
+        *("quadrupled", "tens", "dozens", "hundreds", "thousands", "millions", "billions"),
+        *("order of magnitude", "orders of magnitude"),
     )
 )
 """Words that say a number that somebody worked out: they have to stand in the report as they are."""
+_FOLD = re.compile(r"(?!un|mani|scaf|blind)\w+fold")
+"""`tenfold`, `fiftyfold`: the same."""
 _SLACK = 1e-9
 
 
@@ -83,11 +93,17 @@ class _Said(Struct, frozen=True):
     unit: str = ""
     value: float = 0.0
     """In the base unit."""
+    signed: bool = False
+    """With a plus or a minus before it."""
     rounded_to: float = 0.0
     """Half of its last digit, in the base unit; 0 where it has fewer than two digits, and has to be exact."""
 
 
 def _tokens(text: str) -> Iterator[_Said]:
+    # A fraction or a power would become `1/2` and `2` below, which the report may well have.
+    yield from (_Said(each, "word") for each in text if each.isnumeric() and not each.isdecimal())
+    text = "".join(" " if each.isnumeric() and not each.isdecimal() else each for each in text)
+    text = unicodedata.normalize("NFKC", text)
     matches = [match for match in _TOKEN.finditer(text) if not (match["word"] and not _speaks(match["word"]))]
     for index, match in enumerate(matches):
         if match["label"]:
@@ -97,8 +113,10 @@ def _tokens(text: str) -> Iterator[_Said]:
             yield _Said(match["stamp"], "moment")
         elif match["name"]:
             yield _Said(match["name"].rstrip(".-/+"), "name")
+        elif match["left"]:
+            yield _Said(match["left"], "word")
         elif match["word"]:
-            word = match["word"].lower()
+            word = " ".join(match["word"].lower().split())
             yield _Said(word, "value", "", _COUNTED[word]) if word in _COUNTED else _Said(word, "word")
         else:
             following = matches[index + 1] if index + 1 < len(matches) else None
@@ -106,7 +124,8 @@ def _tokens(text: str) -> Iterator[_Said]:
 
 
 def _speaks(word: str) -> bool:
-    return word.lower() in _COUNTED or word.lower() in _COMPUTED
+    word = " ".join(word.lower().split())
+    return word in _COUNTED or word in _COMPUTED or _FOLD.fullmatch(word) is not None
 
 
 def _value(text: str, match: re.Match[str], following: re.Match[str] | None) -> _Said:
@@ -126,8 +145,10 @@ def _value(text: str, match: re.Match[str], following: re.Match[str] | None) -> 
     digits = len(written.replace(".", "").lstrip("0"))
     places = len(written.partition(".")[2])
     last = 0.5 * 10.0**-places if digits >= 2 else 0.0
-    shown = (match["number"] + (match["tail"] or "")).strip()
-    return _Said(shown, "value", unit, float(written) * factor, last * factor)
+    sign = match["sign"] or ""
+    value = float(written) * factor * (-1.0 if sign in {"-", "\u2212"} else 1.0)
+    shown = (sign + match["number"] + (match["tail"] or "")).strip()
+    return _Said(shown, "value", unit, value, bool(sign), last * factor)
 
 
 class _Known:
@@ -169,6 +190,6 @@ class _Known:
         if said.kind == "moment":
             return any(said.text.rstrip("Z").replace(" ", "T") in each for each in self._moments)
         return any(
-            abs(each - said.value) <= said.rounded_to + _SLACK * max(abs(each), 1e-9)
+            abs((each if said.signed else abs(each)) - said.value) <= said.rounded_to + _SLACK * max(abs(each), 1e-9)
             for each in self._values.get(said.unit, ())
         )

@@ -51,6 +51,7 @@ def test_what_the_report_says_may_be_said() -> None:
         "Model Llama-3.1-70B-Instruct on vLLM 0.32.0, H100.",
         "One replica would do.",
         "On 2026-09-21 at 14:21.",
+        "Power is .509 kW, as the events unfold.",
     ],
 )
 def test_the_same_number_in_other_words(text: str) -> None:
@@ -98,7 +99,22 @@ def test_the_same_number_in_other_words(text: str) -> None:
         ("The grade is A, that is grade A.", "grade A"),
         ("1.3/s finish.", "1.3/s"),
         ("1.2 requests per minute finish.", "1.2 requests per minute"),
-        ("It is -87.5 °C.", "87.5 °C"),
+        ("It is -87.5 °C.", "-87.5 °C"),
+        ("It is -87 °C.", "-87 °C"),
+        ("It is \u221287 °C.", "\u221287 °C"),
+        ("TTFT p95 is .3 s.", ".3 s"),
+        ("TTFT p95 is \uff17\uff17 s.", "77 s"),
+        ("It fell to \u00bd of it.", "\u00bd"),
+        ("It is 700 ms\u00b2.", "\u00b2"),
+        ("\u2167 requests wait.", "\u2167"),
+        ("\u4e09 requests wait.", "\u4e09"),
+        ("XXIV requests wait.", "XXIV"),
+        ("A wait of ...77 s.", "77"),
+        ("Hundreds of requests wait.", "hundreds"),
+        ("Dozens of them.", "dozens"),
+        ("The queue grew fiftyfold.", "fiftyfold"),
+        ("It grew tenfold.", "tenfold"),
+        ("It is an order of\nmagnitude slower.", "order of magnitude"),
     ],
 )
 def test_a_number_of_its_own_is_named(text: str, made_up: str) -> None:
@@ -115,6 +131,16 @@ def test_one_digit_is_no_rounding() -> None:
     report = "TTFT p95 ~38.2 s, 3.4 s and 0.31 s"
     assert [said for said, _ in unknown("38 s, 3.4 s, 310 ms", report)] == []
     assert [said for said, _ in unknown("40 s, 3 s, 0.3 s", report)] == ["40 s", "3 s", "0.3 s"]
+
+
+def test_a_sign_is_that_of_the_report() -> None:
+    """`fell by 12 %` of `-12 %` is right; a plus of a minus, or a minus of what has none, is not; a range has none."""
+    report = "ITL -12 %, TTFT 20 %, E2E 20-40 s, and 500 ms-1.1 s, 700 \u00b5s"
+    assert (
+        list(unknown("fell by 12 %, by -12 %, 20 %, +20 %, 20-40 s, 500 ms-1.1 s, 700 \u00b5s, 700 \u03bcs", report))
+        == []
+    )
+    assert [said for said, _ in unknown("+12 %, -20 %, -40 s", report)] == ["+12 %", "-20 %", "-40 s"]
 
 
 def test_thoughts_are_no_text() -> None:
