@@ -43,7 +43,8 @@ def onsets(snapshot: Snapshot) -> list[Block]:
         Table(heads, rows),
         Paragraph(
             "A change is three points of a graph in a row outside of what had been: half of what was seen before the "
-            "fault. What changed last brought nothing about; what changed first may have."
+            "fault. The order is certain only where the moments lie further apart than 'earlier by at most'; it is no "
+            "proof of cause."
         ),
     ]
 
