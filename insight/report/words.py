@@ -138,8 +138,9 @@ def measure_cells(measure: Measure | None) -> tuple[str, ...]:
 
 
 def range_text(lo: float | None, hi: float | None, unit: str) -> str:
-    """Write an interval: `0.5-1.1 s`, `>160 s` without an upper end; empty where it has no lower one."""
-    return "" if lo is None else units.bounds(Quantile(None, lo, hi), unit)
+    """Write an interval: `0.5-1.1 s`, `10.2-14/s`, `>160 s` without an upper end; empty where it has no lower one."""
+    written = "" if lo is None else units.bounds(Quantile(None, lo, hi), unit)
+    return written.replace(" 1/s", "/s") if unit == "1/s" else written
 
 
 def window_cell(measure: Measure) -> str:

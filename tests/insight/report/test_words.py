@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from insight.report.words import effect_text, engine_name, opening, quantity_name, sentence, subject, titled
+from insight.report.words import effect_text, engine_name, opening, quantity_name, range_text, sentence, subject, titled
 from metrics.quantity import QUANTITIES
 from metrics.snapshot import Effect, Grade
 from tests.insight.report import canned
@@ -78,6 +78,18 @@ def test_effect(lo: float | None, mid: float | None, hi: float | None, text: str
     advice = canned.overloaded().recommendations[0]
     assert effect_text(replace(advice, effect=effect)) == text
     assert effect_text(replace(advice, effect=None)) == "not estimated"
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "text"),
+    [(10.2, 14.0, "10.2-14/s"), (0.0, 14.0, "<14/s"), (10.2, None, ">10.2/s"), (10.2, 10.9, "10.2-10.9/s")],
+)
+def test_an_interval_of_a_rate(lo: float, hi: float | None, text: str) -> None:
+    """A rate has `/s` behind its interval, as it has behind one number."""
+    assert range_text(lo, hi, "1/s") == text
+    effect = Effect("requests_finished", 9.8, lo, None, hi, "1/s", "model", Grade.B)
+    advice = replace(canned.overloaded().recommendations[0], effect=effect)
+    assert effect_text(advice) == f"requests finished 9.8/s now, {text} expected, basis model, grade B"
 
 
 @pytest.mark.parametrize(
