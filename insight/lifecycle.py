@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 MAX_EPISODES = 50
+"""So many are kept, the last; what is counted or timed by them goes by `Life.complete_since`."""
 FLAP_EPISODES = 3
 FLAP_SECONDS = 600.0
 """A finding that fired so often in so long is flapping, ..."""
@@ -68,6 +69,11 @@ class Life(Struct, frozen=True, eq=False):
     def active(self) -> bool:
         """It fires, or has not been over for long enough."""
         return self.phase in {Phase.FIRING, Phase.RESOLVING}
+
+    @property
+    def complete_since(self) -> float | None:
+        """When the oldest that is kept ended: every later one is kept as well. None where none was forgotten."""
+        return self.episodes[0].end if len(self.episodes) >= MAX_EPISODES else None
 
     def flapping(self, now: float) -> bool:
         """Tell whether it fired too often lately."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from insight import likelihood
@@ -117,17 +118,27 @@ def _likelihood(state: RiskState) -> str:
 
 def _again(rule: Rule, lives: Lives, view: View) -> str:
     """Say how likely it is to come again: events by their number, levels by the time that they lasted."""
-    observed = min((view.mono - view.of(source).history.first_mono for source, _ in lives), default=0.0)
-    spans = [_spans(life) for _, life in lives]
-    if not rule.event and any(spans):
+    if not rule.event and any(life.episodes for _, life in lives):
         # Of several sources, the one that was so the longest.
-        return max(
-            (likelihood.level(each, observed, view.mono) for each in spans), key=lambda each: each.chance or 0.0
-        ).named
-    told = likelihood.event(sum(map(likelihood.episodes, spans)), observed).named
-    if rule.id in likelihood.GPU_FAULTS and not any(spans):
+        timed = (likelihood.level(_spans(life), _observed([(source, life)], view), view.mono) for source, life in lives)
+        return max(timed, key=lambda each: each.chance or 0.0).named
+    told = likelihood.event(_times(rule, lives), _observed(lives, view)).named
+    if rule.id in likelihood.GPU_FAULTS and not any(life.episodes for _, life in lives):
         told += f"; {likelihood.gpu_prior(len(lives), likelihood.LONGEST_HORIZON).text}"
     return told
+
+
+def _observed(lives: Lives, view: View) -> float:
+    """Tell for how many seconds all of these were watched, and every episode of theirs is known."""
+    since = (max(view.of(source).history.first_mono, life.complete_since or -math.inf) for source, life in lives)
+    return min((view.mono - each for each in since), default=0.0)
+
+
+def _times(rule: Rule, lives: Lives) -> int:
+    """Count the episodes within the time for which every one is known."""
+    since = max((each for _, life in lives if (each := life.complete_since) is not None), default=-math.inf)
+    spans = [[span for span in _spans(life) if span[0] >= since] for _, life in lives]
+    return sum(likelihood.episodes(each) if rule.event else len(each) for each in spans)
 
 
 def _spans(life: Life) -> list[tuple[float, float | None]]:
@@ -169,8 +180,7 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
         why = life.condition.summary
     else:
         why = ""
-    observed = min((view.mono - view.of(each).history.first_mono for each, _ in told), default=0.0)
-    times = sum(likelihood.episodes(_spans(each)) if rule.event else len(each.episodes) for _, each in mine)
+    times = _times(rule, mine)
     return [
         Risk(
             id=rule.id,
@@ -179,7 +189,7 @@ def _nothing_found(rule: Rule, mine: list[tuple[str, Life]], view: View) -> list
             severity=Severity.INFO,
             likelihood="unknown" if why else _again(rule, told, view),
             impact=_impact(rule, mine, view),
-            description=f"Cannot be told: {why}.{_fired(times)}" if why else _before(times, observed),
+            description=f"Cannot be told: {why}.{_fired(times)}" if why else _before(times, _observed(told, view)),
             mitigation=rule.mitigation,
             since=None,
             target=source if len(mine) == 1 else None,

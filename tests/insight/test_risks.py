@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight.causes import CAUSES, MASKS
+from insight.lifecycle import MAX_EPISODES, Life, step
+from insight.risks import risks
 from insight.rules import RULES
+from insight.rules.rule import HOLDS_NOT, Condition, Timing
 from insight.settings import Settings
 from insight.standing import RISK_IDS
 from metrics.histogram import Histogram
 from metrics.sample import Process, Sample, Source, State
 from metrics.series import series
 from metrics.snapshot import Objective, Severity
+from metrics.store import Store
+from metrics.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metrics.snapshot import Risk
     from tests.insight.conftest import Drive
 
 WALL = 1_800_000_000.0
@@ -153,6 +159,43 @@ def test_what_came_before_is_likely_to_come_again(drive: Callable[[], Drive]) ->
     risk = driven.risk("model_overloading")
     assert risk.state.value == "not_observed"
     assert risk.likelihood == "medium: 20 % of the next 10 min (6.1-79 %; once in 10 min)"
+
+
+def again_and_again(rule: str, seconds: float, every: float, held: float) -> Risk:
+    """Let a condition hold for so long, so often, and tell the row of its rule at the end."""
+    life: Life | None = None
+    for begin in range(0, int(seconds), int(every)):
+        holds = Condition(holds=True, since=float(begin))
+        life = step(life, Timing(0.0, 0.0), holds, float(begin))
+        life = step(life, Timing(0.0, 0.0), HOLDS_NOT, begin + held)
+    store = Store()
+    for mono in (0.0, seconds):
+        store.add(quiet(mono))
+    assert life is not None
+    rows = risks({(rule, "http://a"): life}, View(store, seconds, WALL + seconds))
+    return next(row for row in rows if row.id == rule)
+
+
+def test_what_came_more_often_than_is_kept_is_no_less_likely() -> None:
+    """A queue for 200 s of every 10 min of two days is one a third of the time, though 50 episodes of 288 are kept."""
+    risk = again_and_again("model_overloading", 172_800.0, 600.0, 200.0)
+    assert len(risk.episodes) == MAX_EPISODES
+    assert risk.likelihood.startswith("medium: 33 % of the next ")
+    assert risk.likelihood.endswith("; 49 times in 8 h 16 min)")
+    assert risk.description == "Not now; 49 times in the last 8 h 16 min."
+
+
+def test_events_that_came_more_often_than_are_kept_are_no_rarer() -> None:
+    """A restart every half an hour for two days: 49 in the last day, not 50 in two."""
+    risk = again_and_again("server_restart", 172_800.0, 1800.0, 1.0)
+    assert "(49 times in 1 d)" in risk.likelihood
+
+
+def test_what_was_kept_whole_goes_by_the_whole_time() -> None:
+    """Ten queues of 200 s in two days are all known: 1.2 % of the time, ten times in two days."""
+    risk = again_and_again("model_overloading", 172_800.0, 17_280.0, 200.0)
+    assert risk.likelihood.startswith("low: 1.2 % of the next 1 d")
+    assert risk.likelihood.endswith("; 10 times in 2 d)")
 
 
 def test_events_that_flap_are_counted_once(drive: Callable[[], Drive]) -> None:
