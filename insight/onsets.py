@@ -1,7 +1,8 @@
 """What changed first: when each quantity left what it had been, for those that changed around a fault.
 
-`KV 14:01:50, queue 14:02:05, TTFT 14:02:20` tells cause from effect better than any rule: what changed last brought
-nothing about.
+`KV 14:01:50, queue 14:02:05, TTFT 14:02:20`: what changed first may have brought about what changed later, and not the
+other way round. It is no proof that it did. The order is certain only where two moments lie further apart than the
+`within_seconds` of the later, for that may have begun so much earlier.
 """
 
 from __future__ import annotations
@@ -41,31 +42,61 @@ _LEAST = {"1": (0.25, 2.0), "ratio": (0.1, 0.05), "celsius": (0.0, 5.0), "Hz": (
 """By unit: the share of the median, and the amount, that a change must exceed whatever the spread was."""
 _LEAST_OTHER = (0.3, 0.0)
 _POINTS_AFTER = 10
+_OF_THE_HOST = frozenset(("host_cpu_starvation", "host_memory_pressure"))
+"""What of the host slows every server on it; a disk that is nearly full does not."""
+_ANY = ""
+"""Stands for every server and GPU among the ids of what a fault is about."""
 
 
 def onsets(targets: Iterable[Target], gpus: Iterable[Gpu], risks: Iterable[Risk]) -> tuple[Onset, ...]:
-    """List what changed around the fault that fires longest, oldest first; nothing where none fires."""
-    began = [
-        datetime.fromisoformat(risk.since).timestamp()
-        for risk in risks
-        if risk.state is RiskState.FIRING and risk.severity is not Severity.INFO and risk.since is not None
-    ]
-    if not began:
-        return ()
+    """List what changed around the faults that fire, oldest first; nothing where none fires.
+
+    Each server and each GPU goes by the oldest fault that concerns it and that its tracks show the time before of.
+    """
+    began: dict[str, list[float]] = {}
+    for risk in risks:
+        if risk.state is RiskState.FIRING and risk.severity is not Severity.INFO and risk.since and risk.target:
+            began.setdefault(risk.target, []).append(datetime.fromisoformat(risk.since).timestamp())
+            if risk.id in _OF_THE_HOST:
+                began.setdefault(_ANY, []).append(began[risk.target][-1])
+    servers, devices = tuple(targets), tuple(gpus)
     found = chain(
-        *(_of(each.id, each.tracks, OF_SERVER, min(began), each.quantile_seconds or 0.0) for each in targets),
-        *(_of_gpu(each, min(began)) for each in gpus),
+        *(
+            _of(each.id, each.tracks, OF_SERVER, _concerning(_with_gpus(each, devices), began), each.quantile_seconds)
+            for each in servers
+        ),
+        *(_of_gpu(each, _concerning(_with_servers(each, servers), began)) for each in devices),
     )
     return tuple(sorted(found, key=lambda each: each.wall))
 
 
-def _of_gpu(gpu: Gpu, began: float) -> list[Onset]:
-    found = list(_of(f"gpu:{gpu.uuid}", gpu.tracks, OF_GPU, began, 0.0))
+def _concerning(names: Iterable[str], began: dict[str, list[float]]) -> list[float]:
+    """List when the faults of these, and those of the host that slow whatever runs on it, began; oldest first."""
+    return sorted(moment for name in (*names, _ANY) for moment in began.get(name, ()))
+
+
+def _with_gpus(target: Target, gpus: Sequence[Gpu]) -> list[str]:
+    """Name a server and the GPUs that it works on, any GPU where that is not known: it suffers of what ails them."""
+    mine = [gpu for gpu in gpus if target.gpus is None or gpu.index in target.gpus]
+    return [target.id, *(_source(gpu) for gpu in mine)]
+
+
+def _with_servers(gpu: Gpu, targets: Sequence[Target]) -> list[str]:
+    """Name a GPU and the servers that work on it, or may: its heat and its clock are why they are slow."""
+    return [_source(gpu), *(each.id for each in targets if each.gpus is None or gpu.index in each.gpus)]
+
+
+def _source(gpu: Gpu) -> str:
+    return f"gpu:{gpu.uuid}"
+
+
+def _of_gpu(gpu: Gpu, began: Sequence[float]) -> list[Onset]:
+    found = list(_of(_source(gpu), gpu.tracks, OF_GPU, began, None))
     return found if any(each.quantity == "sm_clock_hertz" for each in found) else []
 
 
 def _of(
-    source: str, tracks: dict[str, Track], names: Sequence[str], began: float, quantile_seconds: float
+    source: str, tracks: dict[str, Track], names: Sequence[str], began: Sequence[float], quantile_seconds: float | None
 ) -> Iterator[Onset]:
     for name in names:
         track = tracks.get(name)
@@ -73,21 +104,23 @@ def _of(
         if track is None or found is None:
             continue
         end, before, after = found
-        reach = quantile_seconds if name.endswith("_p95") else RATE_SECONDS if name.endswith("_rate") else 0.0
+        reach = (quantile_seconds or 0.0) if name.endswith("_p95") else RATE_SECONDS if name.endswith("_rate") else 0.0
         yield Onset(name, units.rfc3339(end), end, before, after, track.unit, source, max(track.step, reach))
 
 
-def _change(track: Track, began: float) -> tuple[float, float, float] | None:
+def _change(track: Track, began: Sequence[float]) -> tuple[float, float, float] | None:
     """Find the first lasting change: its moment, what had been and what is; None where there is none.
 
-    What had been is the first half of what was seen before the fault: its cause may have begun well before it.
+    What had been is the first half of what was seen before the oldest fault that `FEWEST_BEFORE` points lie before: its
+    cause may have begun well before it. A fault that is older than the track has nothing to do with what changed in it.
     """
     first = track.end - (len(track.values) - 1) * track.step
     points = [(first + index * track.step, value) for index, value in enumerate(track.values) if value is not None]
-    earlier = [value for end, value in points if end < began]
-    before = earlier[: max(FEWEST_BEFORE, len(earlier) // 2)]
-    if len(before) < FEWEST_BEFORE:
+    counts = (sum(end < moment for end, _ in points) for moment in began)
+    earlier = next((count for count in counts if count >= FEWEST_BEFORE), None)
+    if earlier is None:
         return None
+    before = [value for _, value in points[: max(FEWEST_BEFORE, earlier // 2)]]
     usual = median(before)
     share, amount = _LEAST.get(track.unit, _LEAST_OTHER)
     spread = _NORMAL * median(abs(value - usual) for value in before)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from insight.onsets import onsets
 from metrics import units
@@ -114,10 +115,45 @@ def gpu(clock: list[float | None], heat: list[float | None]) -> Gpu:
 def test_a_gpu_is_told_of_where_its_clock_changed() -> None:
     """Heat rose and then the clock fell; heat alone goes with the load, and is not told."""
     heat, clock = stepped(60.0, 88.0, 70, 0.5, 1), stepped(1.98e9, 1.155e9, 50, 0.0, 2)
-    found = onsets([], [gpu(clock, heat)], [risk(30)])
+    found = onsets([target()], [gpu(clock, heat)], [risk(30)])
     assert [each.quantity for each in found] == ["temperature_celsius", "sm_clock_hertz"]
     assert {each.target for each in found} == {"gpu:GPU-3"}
-    assert not onsets([], [gpu([1.98e9] * 150, heat)], [risk(30)])
+    assert not onsets([target()], [gpu([1.98e9] * 150, heat)], [risk(30)])
+
+
+FILLED = stepped(0.5, 0.98, 80, 0.01, 3)
+
+
+@pytest.mark.parametrize("days", [0.001, 3.0])
+def test_an_older_fault_of_something_else_hides_nothing(days: float) -> None:
+    """A disk that is nearly full, for days or since before the cache filled, is not the fault that is looked at."""
+    disk = replace(risk(days * 86_400, Severity.WARNING), id="disk_pressure", target="host")
+    assert onsets([target(kv_cache_usage=FILLED)], [], [disk, risk(30)])
+    assert not onsets([target(kv_cache_usage=FILLED)], [], [disk])
+
+
+def test_a_fault_that_is_older_than_the_graphs_hides_no_newer_one() -> None:
+    """A server that misses an objective for an hour, and whose cache filled a minute ago."""
+    assert onsets([target(kv_cache_usage=FILLED)], [], [risk(3600), risk(30)])
+    assert not onsets([target(kv_cache_usage=FILLED)], [], [risk(3600)])
+
+
+def test_each_server_goes_by_its_own_faults_and_those_of_its_gpus() -> None:
+    """A fault of another server says nothing of this one; one of its GPU does, and one of a GPU of others does not."""
+    ours, theirs = target(kv_cache_usage=FILLED), replace(target(kv_cache_usage=FILLED), id="http://b")
+    assert {each.target for each in onsets([ours, theirs], [], [risk(30)])} == {"http://a"}
+    hot = replace(risk(30), id="thermal_throttle", target="gpu:GPU-3")
+    ours, theirs = replace(ours, gpus=(3,)), replace(theirs, gpus=(4,))
+    clock, heat = stepped(1.98e9, 1.155e9, 50, 0.0, 2), stepped(60.0, 88.0, 70, 0.5, 1)
+    assert {each.target for each in onsets([ours, theirs], [gpu(clock, heat)], [hot])} == {"http://a", "gpu:GPU-3"}
+    late = replace(risk(30), target="http://b")
+    assert {each.target for each in onsets([ours, theirs], [gpu(clock, heat)], [late])} == {"http://b"}
+
+
+def test_a_host_without_cpu_time_is_a_fault_of_all_that_runs_on_it() -> None:
+    """What starves the servers is what they are looked at for."""
+    starved = replace(risk(30), id="host_cpu_starvation", target="host")
+    assert onsets([target(kv_cache_usage=FILLED)], [], [starved])
 
 
 @pytest.mark.parametrize("seed", range(20))
