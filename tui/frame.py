@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.layout import Counts, layout
-from tui.panes import capacity, device, footer, gpus, graphs, header, load, reference, risks, targets, watched, why
+from tui.panes import (
+    capacity,
+    device,
+    footer,
+    gpus,
+    graphs,
+    header,
+    host,
+    load,
+    reference,
+    risks,
+    targets,
+    watched,
+    why,
+)
 from tui.rows import fit_row, to_ascii
 from tui.view import chosen_risk, chosen_target, open_risks
 
@@ -33,7 +47,7 @@ PANES: Mapping[str, Pane] = {
     "phases": load.phases,
     "estimates": capacity.estimates,
     "gpus": gpus.gpus,
-    "host": gpus.host,
+    "host": host.host,
     "risks": risks.risks,
     "evidence": risks.evidence,
     "advice": risks.advice,

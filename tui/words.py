@@ -178,3 +178,8 @@ def latest(values: Mapping[str, Measure], name: str) -> float | None:
     """Find the newest value of a gauge."""
     found = values.get(name)
     return None if found is None else found.value
+
+
+def lower(title: str) -> str:
+    """Write a title within a sentence; an abbreviation at its beginning stays as it is."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]

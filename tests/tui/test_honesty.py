@@ -14,7 +14,7 @@ from metrics.snapshot import Effect, Grade, Recommendation, Risk, RiskState, Sev
 from tests.tui import canned
 from tui import effects, words
 from tui.frame import frame
-from tui.panes import gpus, graphs, header, load, risks
+from tui.panes import graphs, header, host, load, risks
 from tui.rows import crop_words, text_of
 from tui.view import View
 
@@ -139,10 +139,10 @@ def test_cut_at_a_word() -> None:
 def test_real_host_beside_simulated_servers_is_named() -> None:
     """In a demo the host is the real machine, and says so; a host that is simulated does not."""
     demo = canned.demo()
-    assert "HOST this machine" in text_of(gpus.host(demo, View(), 80, 1))
-    assert "this machine" not in text_of(gpus.host(canned.overloaded(), View(), 80, 1))
+    assert "HOST this machine" in text_of(host.host(demo, View(), 80, 1))
+    assert "this machine" not in text_of(host.host(canned.overloaded(), View(), 80, 1))
     simulated = replace(demo, host=replace(canned.host(), facts={"simulated": "true"}))
-    assert "this machine" not in text_of(gpus.host(simulated, View(), 80, 1))
+    assert "this machine" not in text_of(host.host(simulated, View(), 80, 1))
 
 
 def test_parts_have_the_unit_of_the_whole() -> None:

@@ -1,4 +1,4 @@
-"""Where it hurts below the server: a line for each GPU, those in trouble first when not all fit; and the host."""
+"""Where it hurts below the server: a line for each GPU, those in trouble first when not all fit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from metrics import units
 from metrics.sample import State
 from tui import words
+from tui.panes import findings
 from tui.plot import Grid, sparkline
-from tui.rows import cells, fit, fit_row, wrap
+from tui.rows import cells, crop_words, fit, fit_row, wrap
 from tui.view import alarms, chosen_gpu, ordered_gpus
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def gpus(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     ]
     hidden = [gpu for gpu in snapshot.gpus if gpu not in shown]
     if hidden and room > 0:
-        rows.append(fit_row(((f" + {len(hidden)} more  ", "plain"), (_sum_up(hidden), "dim")), width))
+        rows.append(fit_row(((f" + {len(hidden)} more  ", "plain"), (_sum_up(snapshot, hidden), "dim")), width))
     return rows[:height]
 
 
@@ -140,8 +141,11 @@ def _line(
             grid = Grid(track.end, track.step, high=_top(gpu, quantity)) if track else None
             drawn = sparkline(track.values, grid, spark, view.charset, area=False) if track and grid else ""
             spans += [("  ", "plain"), (fit(drawn, spark), "dim" if stale else alarm.get(quantity, "series1"))]
-    note, look = _note(snapshot, gpu)
-    spans.append((f"  {note}", look))
+    room = max(0, width - sum(cells(text) for text, _ in spans) - 2)
+    note, look = findings.note(snapshot, gpu, room)
+    if look == "dim":  # nothing is wrong with it: there is room for who uses it
+        note = " · ".join(filter(None, (note, _servers(snapshot, gpu))))
+    spans.append((f"  {crop_words(note, room)}", look))
     return fit_row(spans, width)
 
 
@@ -152,23 +156,6 @@ def _top(gpu: Gpu, quantity: str) -> float | None:
         "sm_clock_hertz": gpu.sm_clock_max_hertz,
         "temperature_celsius": 100.0,
     }.get(quantity)
-
-
-def _note(snapshot: Snapshot, gpu: Gpu) -> tuple[str, StyleName]:
-    """Say what is wrong with a GPU, the worst alone; or what holds its clocks down for a good reason."""
-    if gpu.state is State.STALE:
-        return f"{units.duration(gpu.age_seconds)} old: {gpu.reason}", "warning"
-    if gpu.state is not State.OK:
-        return f"{gpu.state.value.upper()}: {gpu.reason}", "critical"
-    if gpu.ecc_uncorrected:
-        return f"ECC: {units.count(gpu.ecc_uncorrected)} uncorrected", "critical"
-    if gpu.throttled_seconds is not None:
-        reason = words.throttles(gpu.throttle_reasons or ()) or "SLOWED"
-        return f"{reason} since {words.clock(snapshot.generated_wall - gpu.throttled_seconds)}", "warning"
-    if gpu.xids:
-        return "XID " + ", ".join(map(str, gpu.xids)), "warning"
-    parts = (words.throttles(gpu.throttle_reasons or ()), _servers(snapshot, gpu))
-    return " · ".join(part for part in parts if part), "dim"
 
 
 def _servers(snapshot: Snapshot, gpu: Gpu) -> str:
@@ -190,9 +177,8 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(group[0]) if len(group) == 1 else f"{group[0]}-{group[-1]}" for group in groups)
 
 
-def _sum_up(hidden: Sequence[Gpu]) -> str:
-    bad = sum(1 for gpu in hidden if gpu.state is not State.OK or gpu.throttled_seconds is not None)
-    parts = [f"{bad} in trouble" if bad else "all ok"]
+def _sum_up(snapshot: Snapshot, hidden: Sequence[Gpu]) -> str:
+    parts = [findings.of_several(snapshot, hidden)]
     for column in _COLUMNS:
         if column.title in {"util", "clock", "temp"}:
             values = sorted(
@@ -202,46 +188,3 @@ def _sum_up(hidden: Sequence[Gpu]) -> str:
                 low, high = values[0][1], values[-1][1]
                 parts.append(high if low == high else f"{low.split(' ')[0]}-{high}")
     return " · ".join(parts)
-
-
-def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
-    """Show the host in one line."""
-    del view, height
-    machine = snapshot.host
-    if machine is None:
-        return []
-    alarm = alarms(snapshot, "host")
-    get = machine.quantities
-
-    def number(name: str) -> float | None:
-        return words.latest(get, name)
-
-    count = number("cpu_count")
-    cpus = f" of {units.count(count)} core{'s' if count > 1 else ''}" if count else ""
-    load = number("load1")
-    used, total = number("host_memory_used_bytes"), number("host_memory_total_bytes")
-    memory = words.part(used, total, "bytes")
-    parts: list[tuple[str, str, str]] = [
-        ("cpu_usage", "CPU", units.value(number("cpu_usage"), "ratio") + cpus),
-        ("load1", "load", units.digits(load if load is None else round(load, 2))),
-        ("host_memory_used_bytes", "memory", memory),
-        ("swap_used_bytes", "swap", units.value(number("swap_used_bytes"), "bytes")),
-        ("pressure_io", "io wait", units.value(number("pressure_io"), "ratio")),
-        ("pressure_memory", "mem wait", units.value(number("pressure_memory"), "ratio")),
-        ("cpu_steal", "steal", units.value(number("cpu_steal"), "ratio")),
-    ]
-    spans: list[Span] = [(f"{' HOST':<7}", "bold")]
-    left = width - 7
-    if snapshot.simulated and machine.facts.get("simulated") != "true":  # so that nobody reads it as part of the demo
-        spans = [(" HOST ", "bold"), ("this machine  ", "dim")]
-        left = width - 20
-    for quantity, label, text in parts:
-        size = cells(label) + cells(text) + 4
-        if size - 3 > left:
-            break
-        left -= size
-        style: StyleName = "dim" if text == units.UNKNOWN or machine.state is not State.OK else "plain"
-        spans += [(f"{label} ", "dim"), (text, alarm.get(quantity, style)), ("   ", "plain")]
-    if machine.state is not State.OK and machine.reason:
-        spans.append((machine.reason, "warning"))
-    return [fit_row(spans, width)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metrics.snapshot import RiskState
+from tui import words
 from tui.panes.page import heading, text
 from tui.rows import cells, crop_words, fit, fit_row, wrap
 from tui.view import open_risks
@@ -27,7 +28,7 @@ def quiet(snapshot: Snapshot, state: RiskState) -> list[Risk]:
 def in_a_line(snapshot: Snapshot, mark: str, width: int) -> Row:
     """Count the risks that were not observed, and name those that could not be seen, as many as there is room for."""
     unseen = quiet(snapshot, RiskState.UNKNOWN)
-    names = ", ".join(_lower(risk.title) for risk in unseen)
+    names = ", ".join(words.lower(risk.title) for risk in unseen)
     said = counted(snapshot, more=bool(open_risks(snapshot)))
     room = width - cells(said) - 4
     if names and room >= _TITLE // 2:
@@ -38,8 +39,8 @@ def in_a_line(snapshot: Snapshot, mark: str, width: int) -> Row:
 def counted(snapshot: Snapshot, *, more: bool) -> str:
     """Count the risks that do not hold: `27 more not observed, 6 not visible`."""
     count = {state: len(quiet(snapshot, state)) for state in (RiskState.NOT_OBSERVED, RiskState.UNKNOWN)}
-    words = {RiskState.NOT_OBSERVED: "not observed", RiskState.UNKNOWN: "not visible"}
-    parts = [f"{number} {words[state]}" for state, number in count.items() if number]
+    said = {RiskState.NOT_OBSERVED: "not observed", RiskState.UNKNOWN: "not visible"}
+    parts = [f"{number} {said[state]}" for state, number in count.items() if number]
     if parts and more:
         parts[0] = parts[0].replace(" ", " more ", 1)
     return ", ".join(parts)
@@ -84,7 +85,3 @@ def _entry(title: str, said: str, width: int, style: StyleName) -> list[Row]:
         fit_row((("   ", "plain"), (fit("" if index else title, name), "plain"), (f" {line}", style)), width)
         for index, line in enumerate(lines)
     ]
-
-
-def _lower(title: str) -> str:
-    return title if title[:2].isupper() else title[:1].lower() + title[1:]
