@@ -1,11 +1,11 @@
 """Whether answers got worse between two times: the same items, pair by pair.
 
-How the rules read it; `insight.quality.batches.finished` gives the batches, and R40 and R43 want two bad ones running:
+How the rules read it; `insight.quality.batches.finished` gives the batches, and each wants two bad ones running:
 
 - R40: `change` with `p` < 0.01 and `points` <= -0.02, or with `ratio.value` < 0.99 (MLPerf) and `ratio.hi` < 1; `shift`
   with `f1` for token F1.
 - R43: `shift` with `relevancy`, and with `coherence`, where `hi` < 0 and `value` <= -0.05.
-- R39: `lengthened` with `hi` < 0.9 or `lo` > 1.1 (`LENGTHS`), or `appeared` with `p` < 0.01. `difference` says by how
+- R39: `appeared` with `p` < 0.01, or `lengthened` with `hi` < 0.9 or `lo` > 1.1 (`LENGTHS`). `difference` says by how
   much: fewer answers are without the fault, so it falls.
 """
 

@@ -1,4 +1,7 @@
-"""How sure a model is of the first token of its answer, warm against cold: a cache spoils that before any word."""
+"""How sure a model is of the first token of its answer, warm against cold: a cache spoils that before any word.
+
+`cache_inconsistency` shows it as evidence where it fires; it fires by the answers alone.
+"""
 
 from __future__ import annotations
 

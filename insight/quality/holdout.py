@@ -35,8 +35,8 @@ def held_out(item: str, wall: float) -> bool:
 def gap(graded: Iterable[Graded], now: float) -> Interval | None:
     """Give the accuracy on the open half less that on the half held out this week; None without answers to both.
 
-    R40 reads it: tuned to the questions where `lo` > 0 and `value` > 0.05. The items of the halves differ, so that
-    nothing is paired: with 47 in each, a gap below some 15 points cannot be told from chance.
+    No rule reads it. The items of the halves differ, so that nothing is paired: with 47 in each, a gap below some 15
+    points cannot be told from chance, and `lo` > 0 comes by chance in one week of forty.
     """
     answers = newest(graded).values()
     halves = [[each for each in answers if held_out(each.item, now) is held] for held in (False, True)]

@@ -1,11 +1,11 @@
-"""Do answers become of another kind: refusals, loops, another script, nothing at all."""
+"""Do answers become of another kind: refusals, loops, another script, nothing at all, longer, shorter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from insight.quality.batches import finished
-from insight.quality.change import appeared
+from insight.quality.change import LENGTHS, appeared, lengthened
 from insight.quality.fault import Fault
 from insight.rules.outcomes import LONG, REFERENCE_SECONDS, condition, labelled, moved, share, usual
 from insight.rules.quality import RUNNING, P, baseline
@@ -17,11 +17,14 @@ from metrics.snapshot import Evidence, Severity
 if TYPE_CHECKING:
     from insight.quality.batches import Batch
     from insight.quality.change import Change
+    from insight.quality.statistics import Interval
     from insight.settings import Settings
     from metrics.view import SourceView
 
 REPEATED_POINTS = 0.01
 """vLLM 0.17 and later end an answer that goes round in circles, with `repetition` as the reason. Our default."""
+MIN_LENGTHS = 20
+"""Items whose lengths are compared: the bootstrap interval of fewer is too narrow. Our default."""
 _NAMES = {
     Fault.EMPTY: "are empty",
     Fault.REFUSAL: "refuse to answer",
@@ -34,8 +37,9 @@ _NAMES = {
 def answer_drift(source: SourceView, settings: Settings, firing: bool) -> Condition | None:
     """Tell whether a fault of the answers became more frequent: in --quality's, or as the server counts them itself.
 
-    Lengths are told by `model_drift`, answers cut off by their limit by `abort_or_truncation`. Not asked where neither
-    --quality nor the server tells of answers.
+    So is whether the same questions get longer or shorter answers than before. The lengths of what users get are told
+    by `model_drift`, answers cut off by their limit by `abort_or_truncation`. Not asked where neither --quality nor the
+    server tells of answers.
     """
     del settings, firing
     repeated = labelled(source, "requests_finished", "reason", "repetition")
@@ -78,13 +82,49 @@ def _faults(quality: SourceView) -> Condition:
         newest = changes[-1]
         if newest is not None and all(each is not None and each.p < P for each in changes):
             return _appeared(newest, words)
+    lengths = [lengthened(first.graded, each.graded) for each in later]
+    newest_length = lengths[-1]
+    if newest_length is not None and any(all(map(beyond, lengths)) for beyond in (_longer, _shorter)):
+        return _of_another_length(newest_length)
     return HOLDS_NOT
 
 
+def _longer(found: Interval | None) -> bool:
+    return found is not None and found.n >= MIN_LENGTHS and found.lo > LENGTHS[1]
+
+
+def _shorter(found: Interval | None) -> bool:
+    return found is not None and found.n >= MIN_LENGTHS and found.hi < LENGTHS[0]
+
+
+def _of_another_length(found: Interval) -> Condition:
+    times = f"{units.digits(found.value, 2)} times ({units.digits(found.lo, 2)} to {units.digits(found.hi, 2)})"
+    text = f"the same questions get answers {times} as long as before"
+    return Condition(
+        holds=True,
+        summary=text,
+        severity=Severity.WARNING,
+        description=f"{text[0].upper()}{text[1:]}, over {found.n} of them; so it was {RUNNING} times running.",
+        evidence=(
+            Evidence(
+                "output_tokens",
+                found.value,
+                "1",
+                threshold=LENGTHS[1] if found.value > 1 else LENGTHS[0],
+                count=float(found.n),
+                text=text,
+                lo=found.lo,
+                hi=found.hi,
+            ),
+        ),
+    )
+
+
 def _spoilt(first: Batch, later: Batch) -> bool:
-    """Tell whether a fault appeared from one pass to another."""
+    """Tell whether a fault appeared from one pass to another, or the answers are of another length."""
     changes = (appeared(first.graded, later.graded, fault) for fault in _NAMES)
-    return any(each is not None and each.p < P for each in changes)
+    length = lengthened(first.graded, later.graded)
+    return any(each is not None and each.p < P for each in changes) or _longer(length) or _shorter(length)
 
 
 def _appeared(found: Change, words: str) -> Condition:
@@ -119,7 +159,10 @@ DRIFT = Rule(
     condition=answer_drift,
     live=Timing(0.0, 60.0),
     page=Timing(0.0, 3600.0),
-    source="McNemar p < 0.01 in two passes running; or 1 point of ended loops above the usual: our defaults",
+    source=(
+        "McNemar p < 0.01 in two passes running, or 1 point of ended loops above the usual: our defaults; or outside "
+        "90-110 % of the length (MLPerf Inference) in two passes running"
+    ),
     impact="medium: these answers help nobody",
     mitigation=(
         "Compare chat template, system prompt, sampling and version with those of before; roll back what was changed."

@@ -128,7 +128,9 @@ def compared(drive: Drive, pairs: int, spoilt: int) -> None:
             text = "other" if arm is Arm.WARM and index < spoilt else "same"
             tokens = 400 if arm is Arm.WARM else 0
             item = f"c{index}"
-            graded.append(Graded(item, "f", Outcome.RIGHT, WALL + index, arm=arm, digest=text, cached_tokens=tokens))
+            sure = -0.5 if text == "other" else -0.1
+            one = Graded(item, "f", Outcome.RIGHT, WALL + index, arm=arm, digest=text, cached_tokens=tokens)
+            graded.append(replace(one, first_logprob=sure))
     quality = Sample("quality:http://a", Source.QUALITY, WALL, 1.0, graded=tuple(graded))
     drive.poll(1.0, Sample("http://a", Source.SERVER, WALL, 1.0), quality)
 
@@ -146,3 +148,7 @@ def test_a_cache_that_changes_answers_is_found_against_the_base_rate(
     assert risk.state.value == state
     if state == "firing":
         assert risk.severity is Severity.CRITICAL
+        shifted = risk.evidence[1]
+        assert shifted.quantity == "first_token"
+        assert shifted.value == pytest.approx(0.08)
+        assert "off by 0.08 with a warm cache, by 0 without" in shifted.text

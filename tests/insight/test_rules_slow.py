@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from insight.objectives import parse_objectives
 from insight.rules.cost import ANOMALY, LONGEST
@@ -158,6 +159,33 @@ def test_refusals_that_appear_are_told(drive: Callable[[], Drive], refusals: tup
     if state == "firing":
         assert driven.risk("answer_drift").summary == "12 of 60 answers refuse to answer that did not before"
         assert "20 % of requests" in driven.risk("answer_drift").impact
+
+
+@pytest.mark.parametrize(
+    ("tokens", "state"),
+    [
+        ((100, 150, 150), "firing"),
+        ((100, 60, 60), "firing"),
+        ((100, 150, 60), "not_observed"),  # once longer and once shorter is no other kind
+        ((100, 150, 100), "not_observed"),
+        ((100, 104, 104), "not_observed"),
+        ((0, 150, 150), "not_observed"),  # nobody told how long they were
+    ],
+)
+def test_answers_of_another_length_are_told(drive: Callable[[], Drive], tokens: tuple[int, ...], state: str) -> None:
+    """Half as long again, or 60 %, twice running: MLPerf holds a model to 90 to 110 % of the length of before."""
+    driven = drive()
+    for number, length in enumerate(tokens):
+        mono = 100.0 * (number + 1)
+        graded = tuple(replace(each, output_tokens=length) for each in answers(number, 0))
+        facts = {"passes": str(number + 1)}
+        quality = Sample(f"quality:{URL}", Source.QUALITY, WALL + mono, mono, graded=graded, facts=facts)
+        driven.poll(mono, server(mono), quality)
+    risk = driven.risk("answer_drift")
+    assert risk.state.value == state
+    if state == "firing":
+        assert f"answers {tokens[-1] / tokens[0]:g} times" in risk.summary
+        assert risk.evidence[0].threshold == (1.1 if tokens[-1] > tokens[0] else 0.9)
 
 
 def test_refusals_are_no_usual_answers_after_a_restart(drive: Callable[[], Drive]) -> None:
