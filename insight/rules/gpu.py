@@ -37,6 +37,10 @@ CAP_SECONDS = 30.0
 CAP_SHARE = 0.5
 """Capped for half of the time and less is what a GPU at full load does: it is sold that way."""
 CAP_SHARE_TO_LEAVE = 0.4
+LIMIT_SECONDS = 3600.0
+"""So far back a power limit is looked for that was higher."""
+LIMIT_FALL = 0.01
+"""A limit that is lower by less than this was not set anew."""
 
 
 def thermal_throttle(source: SourceView, settings: Settings, firing: bool) -> Condition:
@@ -129,11 +133,13 @@ def power_cap(source: SourceView, settings: Settings, firing: bool) -> Condition
     if power is not None and limit is not None:
         drawn = f"{units.value(power, 'W')} of {units.value(limit, 'W')}"
         found.append(Evidence("power_watts", power, "W", threshold=limit, text=drawn))
-    held = source.held_for(CAPPED)
-    since = None if held is None else source.view.mono - held
-    description, felt = with_server(
-        source, source.view.mono if since is None else since, f"{name(source)}: {'; '.join(e.text for e in found)}"
-    )
+    lowered = _lowered(source)
+    if lowered is not None:
+        since, evidence = lowered
+        found.insert(0, evidence)
+    else:
+        since = source.view.mono - (source.held_for(CAPPED) or 0.0)
+    description, felt = with_server(source, since, f"{name(source)}: {'; '.join(each.text for each in found)}")
     return Condition(
         holds=True,
         summary=f"{name(source)}, {', '.join(each.text for each in found[:2])}",
@@ -141,6 +147,25 @@ def power_cap(source: SourceView, settings: Settings, firing: bool) -> Condition
         description=f"{description}.",
         evidence=(*found, *felt),
     )
+
+
+def _lowered(source: SourceView) -> tuple[float, Evidence] | None:
+    """Tell since when the limit of power is lower than it was in the last hour, and by how much; None where it is not.
+
+    The moment is that since which no poll showed a higher one: sought by halves, to a second.
+    """
+    limit, earlier = source.gauge("power_limit_watts"), source.gauge_over("power_limit_watts", LIMIT_SECONDS)
+    if limit is None or earlier is None or earlier.peak <= limit * (1 + LIMIT_FALL):
+        return None
+    low, high = 0.0, LIMIT_SECONDS
+    while high - low > 1.0:
+        middle = (low + high) / 2
+        within = source.gauge_over("power_limit_watts", middle)
+        low, high = (middle, high) if within is None or within.peak <= limit * (1 + LIMIT_FALL) else (low, middle)
+    since = source.view.mono - low
+    clock = units.rfc3339(source.view.wall_at(since))[11:19]
+    text = f"limit {earlier.peak:.0f} to {limit:.0f} W since {clock} UTC"
+    return since, Evidence("power_limit_watts", limit, "W", threshold=earlier.peak, window_seconds=low, text=text)
 
 
 _SAID = "NVML clock event reasons"
@@ -180,7 +205,7 @@ POWER_CAP = Rule(
     source=f"{_SAID} 0x4, for over half of the time; 80 % of the highest clock: our defaults",
     impact="medium: prefill slows with the clock; decode less, which is bound by memory",
     mitigation=(
-        "See whether the limit is meant (nvidia-smi -q -d POWER). Measure tokens per joule at two or three limits "
-        "before changing it."
+        "A limit that was lowered while watched: put it back (nvidia-smi -i N -pl WATTS). Else see whether it is meant "
+        "(nvidia-smi -q -d POWER), and measure tokens per joule at two or three limits before changing it."
     ),
 )

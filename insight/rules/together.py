@@ -23,7 +23,8 @@ FELT = 0.05
 def decode_change(server: SourceView, since: float) -> Evidence | None:
     """Tell how decoding changed at a moment: the mean inter-token latency after it against before.
 
-    None where it did not get slower, or too few tokens were seen. Not corrected for the batch, which is said beside it.
+    None where it did not get slower, or too few tokens were seen. Not corrected for the batch: in a larger one each
+    token takes longer and as many come in all, which is why the batch and the output rate are said beside it.
     """
     now = server.view.mono
     before = server.histogram("itl_seconds", SECONDS, since)
@@ -36,7 +37,7 @@ def decode_change(server: SourceView, since: float) -> Evidence | None:
     clock = units.rfc3339(server.view.wall_at(since))[11:19]
     text = (
         f"decode {units.digits(100 * (was / is_now - 1), 2)} % since {clock} UTC "
-        f"(ITL {units.value(was, 's')} to {units.value(is_now, 's')}{_batch(server, since)})"
+        f"(ITL {units.value(was, 's')} to {units.value(is_now, 's')}{_beside(server, since)})"
     )
     window = min(SECONDS, now - since)
     return Evidence(
@@ -64,9 +65,17 @@ def fell(gpu: SourceView, since: float) -> str | None:
     return f"{name(gpu)} SM clock {before.peak / 1e6:.0f} to {now / 1e6:.0f} MHz"
 
 
-def _batch(server: SourceView, since: float) -> str:
+def _beside(server: SourceView, since: float) -> str:
+    """Say what else changed then, which the latency is not corrected for: the batch, and the tokens of all together."""
+    after = min(SECONDS, server.view.mono - since)
+    said = []
     was = total_gauge(server, "requests_running", SECONDS, since)
-    now = total_gauge(server, "requests_running", min(SECONDS, server.view.mono - since), server.view.mono)
-    if was is None or now is None:
-        return ""
-    return f", {units.count(round(was))} running before and {units.count(round(now))} since"
+    now = total_gauge(server, "requests_running", after, server.view.mono)
+    if was is not None and now is not None:
+        said.append(f"{units.count(round(was))} running before and {units.count(round(now))} since")
+    before, tokens = (
+        server.increase("output_tokens_total", *span_) for span_ in ((SECONDS, since), (after, server.view.mono))
+    )
+    if before is not None and tokens is not None and before.rate is not None and tokens.rate is not None:
+        said.append(f"output {units.count(round(before.rate))} to {units.count(round(tokens.rate))} tokens/s")
+    return f"; {', '.join(said)}; not corrected for the batch" if said else "; not corrected for the batch"

@@ -160,6 +160,38 @@ def test_a_power_limit_reached_all_the_time_is_known_and_warned_of_where_it_is_f
     assert driven.risk("power_cap").severity is severity
 
 
+def test_a_power_limit_that_was_lowered_is_told_with_its_moment(drive: Callable[[], Drive]) -> None:
+    """From 700 to 200 W at 50 s: summary, description and evidence say so; a limit that was always 200 W is none."""
+    driven, always = drive(), drive()
+    low: dict[str, Any] = {"power_limit_watts": 200.0, "power_watts": 200.0, "sm_clock_hertz": 0.6e9}
+    for mono in range(120):
+        set_ = low if mono >= 50 else {}
+        driven.poll(float(mono), gpu(float(mono), reasons=("sw_power_cap",) if mono >= 50 else (), **set_))
+        always.poll(float(mono), gpu(float(mono), reasons=("sw_power_cap",), **low))
+    risk = driven.risk("power_cap")
+    said = "limit 700 to 200 W since 08:00:50 UTC"
+    assert risk.summary.startswith(f"GPU 0, {said}, at its power limit")
+    assert said in risk.description
+    found = next(each for each in risk.evidence if each.quantity == "power_limit_watts")
+    assert (found.value, found.threshold, found.text) == (200.0, 700.0, said)
+    assert "since" not in always.risk("power_cap").summary
+
+
+def test_slower_tokens_of_a_larger_batch_are_told_with_batch_and_output(drive: Callable[[], Drive]) -> None:
+    """Tokens that take longer while as many come out in all: the sentence says that nothing was corrected for it."""
+    driven = drive()
+    for mono in range(80):
+        hot = mono >= 50
+        seen: dict[str, Any] = {
+            "gauges": {"requests_running": 86.0 if hot else 26.0},
+            "counters": {"output_tokens_total": 1300.0 * mono},
+        }
+        throttled = gpu(float(mono), 0, ("hw_thermal",) if hot else (), sm_clock_hertz=1.155e9 if hot else 1.98e9)
+        driven.poll(float(mono), server(float(mono), itl=0.066, **seen), throttled)
+    description = driven.risk("thermal_throttle").description
+    assert "27 running before and 86 since, output 1300 to 1300 tokens/s; not corrected for the batch)" in description
+
+
 def test_gpu_and_server_are_told_on_one_clock(drive: Callable[[], Drive]) -> None:
     """The finding says how decoding slowed at the moment at which the clock fell, and which GPUs wait."""
     driven = drive()
