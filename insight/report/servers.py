@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight.report.document import Block, Heading, Paragraph, Table, columns
+from insight.report.estimates import estimates
 from insight.report.words import (
     engine_name,
     known,
@@ -127,6 +128,7 @@ def server(snapshot: Snapshot, target: Target) -> list[Block]:
         blocks.append(Paragraph(sentence(state_text(target.state, target.reason)), strong=True))
     if target.quantities:
         blocks += [*_levels(target), _rates(target), *_notes(target), _distributions(target)]
+    blocks += estimates(target)
     if probe := target.facts.get("probe"):
         blocks.append(
             Paragraph(sentence(f"The probe sends requests of its own, which the server counts as well: {probe}"))

@@ -148,6 +148,32 @@ def target(quantities: dict[str, Measure]) -> Target:
     )
 
 
+def capacity(arriving: float, capacity: float) -> tuple[Effect, ...]:
+    """Load, capacity and headroom of a server that finishes 5 % more or less than `capacity`; of the objective none."""
+    lo, hi = 0.95 * capacity, 1.05 * capacity
+    assumed, stays = ("a queue stood, 8 requests ran",), ("prompts and outputs stay as they are",)
+    least, more, most = (each / arriving - 1.0 for each in (lo, capacity, hi))
+    return (
+        Effect("load", None, 0.82, None, None, "ratio", "bound", Grade.C, n=71, window_seconds=213.0),
+        Effect(
+            "requests_finished",
+            capacity,
+            lo,
+            capacity,
+            hi,
+            "1/s",
+            "measured",
+            Grade.A,
+            assumed,
+            84,
+            69.0,
+            valid_if=stays,
+        ),
+        Effect("requests_finished", None, None, None, None, "1/s", "unknown", Grade.D, needs="steps of more sizes"),
+        Effect("headroom", more, least, more, most, "ratio", "measured", Grade.A, assumed, 84, 69.0, valid_if=stays),
+    )
+
+
 def gpu(index: int) -> Gpu:
     return Gpu(
         index=index,
@@ -364,7 +390,7 @@ def overloaded() -> Snapshot:
     return replace(
         base,
         verdict=Verdict(Severity.CRITICAL, "model overloading: 54 waiting for 41 s (+1 more)"),
-        targets=(replace(target(quantities), tracks=server_tracks(busy=True)),),
+        targets=(replace(target(quantities), tracks=server_tracks(busy=True), estimates=capacity(2.1, 1.2)),),
         gpus=(base.gpus[0], hot),
         driver=Driver(State.OK, "", "580.82.07", "13.0", 2, 0.6),
         scorecard=Scorecard(

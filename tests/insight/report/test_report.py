@@ -122,6 +122,22 @@ def test_unknown_is_no_zero() -> None:
     assert "Not seen here: TTFT (not in this version)." in render(snapshot, "text").decode()
 
 
+def test_what_a_server_can_take() -> None:
+    """Each estimate has its value with its interval, basis, grade, n and window, or what is missing instead."""
+    snapshot = canned.overloaded()
+    assert [row[1:] for row in cells(snapshot, "what it can take")[:4]] == [
+        [">82 %", "bound", "C", "71", "3 min 33 s"],
+        ["1.2/s [1.14-1.26/s]", "measured", "A", "84", "1 min 9 s"],
+        ["—", "needs steps of more sizes", "—", "—", "—"],
+        ["-42.9 % [-45.7 % to -40 %]", "measured", "A", "84", "1 min 9 s"],
+    ]
+    named = [row[0] for row in cells(snapshot, "what it can take")[:4]]
+    assert named == ["load", "capacity", "rate within the ITL objective", "headroom"]
+    written = " ".join(render(snapshot, "text").decode().split())
+    assert "Holds only if: prompts and outputs stay as they are. Grade A: measured" in written
+    assert "what it can take" not in render(canned.healthy(), "md").decode()
+
+
 def test_worst_server_first() -> None:
     """Of many servers those with a firing risk come first, and only a few have a line under the verdict."""
     snapshot = canned.overloaded()
