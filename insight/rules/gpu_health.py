@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight.rules import xids
-from insight.rules.placement import name
+from insight.rules.placement import name, server_on
 from insight.rules.rule import HOLDS_NOT, STICKY, Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.sample import Source, State
@@ -68,12 +68,15 @@ def ecc_uncorrected(source: SourceView, settings: Settings, firing: bool) -> Con
     grown = source.increase("ecc_uncorrected", STICKY)
     if grown is None or grown.value <= 0:
         return Condition(holds=False, summary=f"{units.count(total)} since the driver was loaded, none while watched")
-    text = f"{units.count(grown.value)} uncorrectable memory errors in {units.duration(grown.seconds)}"
+    errors = "error" if grown.value == 1 else "errors"
+    text = f"{units.count(grown.value)} uncorrectable memory {errors} in {units.duration(grown.seconds)}"
+    server = server_on(source)
+    works = f" {server.id} works on it." if server else ""
     return Condition(
         holds=True,
         summary=f"{name(source)}: {text}",
         severity=Severity.CRITICAL,
-        description=f"{name(source)}: {text}; {units.count(total)} since the driver was loaded.",
+        description=f"{name(source)}: {text}; {units.count(total)} since the driver was loaded.{works}",
         evidence=(
             Evidence("ecc_uncorrected", grown.value, "1", threshold=0.0, window_seconds=grown.seconds, text=text),
         ),
@@ -118,18 +121,24 @@ def xid(source: SourceView, settings: Settings, firing: bool) -> Condition:
     if not recent and not action:
         return HOLDS_NOT
     worst = min((xids.known(each.code).severity for each in recent), key=SEVERITIES.index, default=Severity.WARNING)
-    codes = list(dict.fromkeys(each.text for each in recent))
+    codes = list(dict.fromkeys(xids.said(each.code, each.text) for each in recent))
     todo = list(dict.fromkeys(xids.known(each.code).action for each in recent if xids.known(each.code).action))
     asks = f"the driver asks to {action}" if action else ""
     count = f"{len(recent)} in {units.duration(XID_SECONDS)}" if len(recent) > 1 else ""
     said = "; ".join(filter(None, (*codes[-3:], count, asks)))
     return Condition(
         holds=True,
-        summary=f"{name(source)}: {said}",
+        summary=f"{name(source)}, {said}",
         severity=Severity.CRITICAL if action else worst,
         description=f"{name(source)}: {said}.{' To do: ' + '; '.join(todo) + '.' if todo else ''}",
         evidence=tuple(
-            Evidence("xid", float(each.code or 0), "1", window_seconds=source.view.wall - each.wall, text=each.text)
+            Evidence(
+                "xid",
+                float(each.code or 0),
+                "1",
+                window_seconds=source.view.wall - each.wall,
+                text=xids.said(each.code, each.text),
+            )
             for each in recent[-3:]
         ),
         since=source.view.mono - (source.view.wall - recent[0].wall) if recent else None,
@@ -175,7 +184,7 @@ ECC = Rule(
     live=Timing(0.0, STICKY),
     page=Timing(0.0, STICKY),
     source="any growth of NVML's volatile count; NVIDIA's memory error guide, DCGM",
-    impact="high: what was computed with that memory may be wrong, and its process was ended",
+    impact="high: what was computed with that memory may be wrong, and what used it may have been ended",
     mitigation=(
         "Drain the host, keep the output of nvidia-bug-report.sh, restart what ran, reset the GPU; with more than four "
         "in the on-chip memory, have the board replaced."
@@ -204,7 +213,7 @@ XID = Rule(
     page=Timing(0.0, 0.0),
     source="NVML events of the last hour; severity after DCGM and NVIDIA's catalogue (`insight.rules.xids`)",
     impact="high: depending on the error an application, the GPU or the host has to begin anew",
-    mitigation="Do what the catalogue says for this XID; keep the output of nvidia-bug-report.sh before a reset.",
+    mitigation="Do what the description says of this XID; keep the output of nvidia-bug-report.sh before a reset.",
     needs_answer=False,
     event=True,
 )

@@ -41,6 +41,32 @@ XIDS: Mapping[int, Xid] = {
     45: Xid(_INFO, ""),  # follows another XID, or the end of its process
     154: Xid(_INFO, "do what the driver asks for"),
 }
+NAMES: Mapping[int, str] = {
+    13: "SM exception",
+    31: "MMU fault",
+    43: "the GPU stopped processing for one application",
+    45: "work preempted or removed",
+    46: "the GPU stopped processing",
+    48: "double-bit ECC error",
+    62: "internal microcontroller halted",
+    63: "row remapping recorded",
+    64: "row remapping failed",
+    74: "NVLink error",
+    79: "the GPU fell off the bus",
+    92: "high rate of single-bit ECC errors",
+    94: "contained ECC error",
+    95: "uncontained ECC error",
+    109: "context switch timed out",
+    119: "the GSP did not answer in time",
+    120: "GSP error",
+    121: "error on the link to the CPU (C2C)",
+    140: "unrecovered ECC error",
+    143: "the GPU could not be initialised",
+    145: "NVLink error",
+    149: "NVLink error",
+    154: "recovery action changed",
+}
+"""What each is, for sources that tell the number alone."""
 UNKNOWN = Xid(_WARNING, "look it up in NVIDIA's XID catalogue")
 """An XID that is not in the table."""
 
@@ -48,3 +74,10 @@ UNKNOWN = Xid(_WARNING, "look it up in NVIDIA's XID catalogue")
 def known(code: int | None) -> Xid:
     """Look an XID up."""
     return XIDS.get(code, UNKNOWN) if code is not None else UNKNOWN
+
+
+def said(code: int | None, text: str) -> str:
+    """Say which XID it was and what it is: as its source tells it, else by the table; the GPU is named elsewhere."""
+    if code is None or ":" in text:
+        return text
+    return f"XID {code}: {NAMES[code]}" if code in NAMES else f"XID {code}"

@@ -356,6 +356,36 @@ def test_an_xid_that_the_catalogue_ignores_asks_for_nothing(drive: Callable[[], 
     assert all(each.severity in set(Severity) for each in xids.XIDS.values())
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("XID 94 on GPU 0", 94, "XID 94: contained ECC error"),
+        ("XID 79: the GPU fell off the bus", 79, "XID 79: the GPU fell off the bus"),
+        ("XID 999", 999, "XID 999"),
+    ],
+)
+def test_an_xid_is_told_by_what_it_is_and_the_gpu_once(
+    drive: Callable[[], Drive], text: str, code: int, said: str
+) -> None:
+    """As the driver tells it, else by the table; a code that is in no table has its number alone."""
+    driven = drive()
+    driven.poll(0.0, gpu(0.0, events=(Event(WALL, "xid", text, code),)))
+    risk = driven.risk("xid")
+    assert risk.summary == f"GPU 0, {said}"
+    assert risk.evidence[0].text == said
+
+
+def test_a_memory_error_names_the_server_that_works_there(drive: Callable[[], Drive]) -> None:
+    """One error is one error, and who has to be drained is named."""
+    driven = drive()
+    for mono in range(20):
+        driven.poll(float(mono), server(float(mono)), gpu(float(mono), counters={"ecc_uncorrected": float(mono >= 10)}))
+    risk = driven.risk("ecc_uncorrected")
+    assert "1 uncorrectable memory error in" in risk.summary
+    assert risk.description.endswith("http://a works on it.")
+    assert "was ended" not in risk.impact
+
+
 def test_a_lost_gpu_is_one_finding(drive: Callable[[], Drive]) -> None:
     """XID 79 and the loss are the same thing: the row of XIDs steps back."""
     driven = drive()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
+
+from metrics.snapshot import Risk
 
 ANY = ""
 """Stands for whatever server it is."""
@@ -73,6 +75,8 @@ class Advice(Struct, frozen=True, kw_only=True):
     """Ids of the rules that it answers."""
     actions: Mapping[str, tuple[Action, ...]]
     """By engine, or those of `OTHERS`; those of `ANY` come behind them."""
+    for_finding: Callable[[Risk, tuple[Action, ...]], tuple[Action, ...]] | None = None
+    """Says the actions in the finding's own numbers: which XID it was, who the neighbour is."""
     relieves: tuple[str, ...] = ()
     """The limits of a server that it lifts: `slots`, `kv_cache`, `objective`, `measured` (whatever it is)."""
     cost: str = ""
@@ -84,6 +88,7 @@ class Advice(Struct, frozen=True, kw_only=True):
     because: str
     """What would have to be measured to say what it brings, where nothing is worked out."""
 
-    def offered(self, engine: str | None) -> tuple[Action, ...]:
-        """List what can be done on a server of this kind; None where that is not known."""
-        return (*self.actions.get(engine or OTHERS, self.actions.get(OTHERS, ())), *self.actions.get(ANY, ()))
+    def offered(self, engine: str | None, risk: Risk | None = None) -> tuple[Action, ...]:
+        """List what can be done on a server of this kind (None: not known), about this finding where one is given."""
+        usual = (*self.actions.get(engine or OTHERS, self.actions.get(OTHERS, ())), *self.actions.get(ANY, ()))
+        return usual if risk is None or self.for_finding is None else self.for_finding(risk, usual)

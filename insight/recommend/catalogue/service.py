@@ -45,7 +45,7 @@ ADVICE: tuple[Advice, ...] = (
         rules=("server_unreachable", "server_restart"),
         actions={
             ANY: (
-                Action("if nobody restarted it: read the end of its log for why it ended"),
+                Action("read the end of its log for why it ended, if nobody restarted it"),
                 Action("two or more replicas behind a router, so that one can be missing"),
                 Action("ready only once it is warm; a disruption budget, so that never two go at once"),
             )
@@ -82,7 +82,7 @@ ADVICE: tuple[Advice, ...] = (
         id="warm_up",
         title="Warm it up before it gets traffic",
         kind="warm-up",
-        rules=("cold_start", "prefix_cache_collapse"),
+        rules=("cold_start",),
         actions={
             "sglang": (
                 Action("names of requests that it sends itself first", "--warmups", then="NAMES", restart=True),
