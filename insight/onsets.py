@@ -32,7 +32,8 @@ OF_GPU = ("temperature_celsius", "sm_clock_hertz", "power_watts")
 FEWEST_BEFORE = 5
 """Points that it takes to say what had been."""
 RUN = 3
-"""So many points in a row have to lie outside on one side: one is noise."""
+"""So many points in a row have to lie outside on one side: one is noise. Of what looks back over more than a step there
+have to be so many more, for one slow request lies in as many points."""
 SPREADS = 4.0
 """How many standard deviations (of the median absolute deviation, times 1.4826 for a normal distribution) are outside.
 With three points in a row that is one false onset in 10^12 points of white noise; the shares below are what keeps slow
@@ -100,16 +101,16 @@ def _of(
 ) -> Iterator[Onset]:
     for name in names:
         track = tracks.get(name)
-        found = None if track is None else _change(track, began)
+        reach = (quantile_seconds or 0.0) if name.endswith("_p95") else RATE_SECONDS if name.endswith("_rate") else 0.0
+        found = None if track is None else _change(track, began, RUN + int(reach / track.step))
         if track is None or found is None:
             continue
         end, before, after = found
-        reach = (quantile_seconds or 0.0) if name.endswith("_p95") else RATE_SECONDS if name.endswith("_rate") else 0.0
         yield Onset(name, units.rfc3339(end), end, before, after, track.unit, source, max(track.step, reach))
 
 
-def _change(track: Track, began: Sequence[float]) -> tuple[float, float, float] | None:
-    """Find the first lasting change: its moment, what had been and what is; None where there is none.
+def _change(track: Track, began: Sequence[float], run: int) -> tuple[float, float, float] | None:
+    """Find the first change that lasts for `run` points: its moment, what had been, what is; None where there is none.
 
     What had been is the first half of what was seen before the oldest fault that `FEWEST_BEFORE` points lie before: its
     cause may have begun well before it. A fault that is older than the track has nothing to do with what changed in it.
@@ -127,7 +128,7 @@ def _change(track: Track, began: Sequence[float]) -> tuple[float, float, float] 
     band = max(SPREADS * spread, share * abs(usual), amount)
     later = points[len(before) :]
     sides = [(value > usual + band) - (value < usual - band) for _, value in later]
-    for index in range(len(later) - RUN + 1):
-        if abs(sum(sides[index : index + RUN])) == RUN:
+    for index in range(len(later) - run + 1):
+        if abs(sum(sides[index : index + run])) == run:
             return later[index][0], usual, median(value for _, value in later[index : index + _POINTS_AFTER])
     return None

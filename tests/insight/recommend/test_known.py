@@ -8,6 +8,7 @@ from insight.estimators.step_time import NoStepTime
 from insight.objectives import parse_objectives
 from insight.recommend.known import REFIT_SECONDS, Knowledge
 from insight.settings import Settings
+from metrics.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,4 +76,24 @@ def test_it_is_worked_out_again_only_after_a_while(watched: Callable[..., Watche
     one = server.known()
     assert server.known() is one
     assert server.known(slow_since=160.0) is not one
-    assert REFIT_SECONDS > 1
+
+
+def test_a_clock_that_is_read_twice_asks_for_no_new_fit(watched: Callable[..., Watched]) -> None:
+    """Since when something slows the server is known to a fraction of a second: that fraction is no other time."""
+    server = watched("healthy")
+    one = server.known(slow_since=150.0)
+    assert server.known(slow_since=150.4) is one
+    assert server.known(slow_since=149.2) is one
+    assert server.known(slow_since=130.0) is not one
+
+
+def test_the_stalest_server_is_asked_about_first(watched: Callable[..., Watched]) -> None:
+    """Nothing is pressing just after an answer; 15 s later it is, and another time of slowness at once."""
+    server = watched("healthy")
+    source = server.view.of("http://a")
+    server.known()
+    assert server.knowledge.stalest([source], {}) is None
+    pressing = server.knowledge.stalest([source], {"http://a": 100.0})
+    assert pressing is not None
+    later = View(server.store, server.now + REFIT_SECONDS, 0.0).of("http://a")
+    assert server.knowledge.stalest([later], {}) is later
