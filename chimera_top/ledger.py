@@ -1,12 +1,13 @@
 """What was foretold and what came, kept from comparison to comparison, so that the score can be told.
 
 One line of JSON a prediction, in `predictions.jsonl` under $XDG_STATE_HOME. No address and no host is in it: who it was
-about are the engine, its version and the last part of the model's name.
+about are the engine, its version and the last part of the model's name. Replicas are told apart by a digest.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from msgspec import Struct
 from insight.verification.predictions import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from insight.verification.side import Side
 
@@ -42,12 +43,14 @@ class Line(Struct, frozen=True):
     tool: str
     simulated: bool
     prediction: Prediction
+    server: str = ""
+    """Digest of the id of the server; empty in lines of before there was one."""
 
     @property
-    def key(self) -> tuple[float, float, float, float, str, str]:
+    def key(self) -> tuple[float, float, float, float, str, str, str]:
         """Tell it from all others."""
         moments = (round(self.before_begin), round(self.before_end), round(self.after_begin), round(self.after_end))
-        return (*moments, self.prediction.id, self.prediction.quantity)
+        return (*moments, self.server, self.prediction.id, self.prediction.quantity)
 
 
 def default_path(environ: Mapping[str, str]) -> Path | None:
@@ -72,6 +75,7 @@ def line(before: Side, after: Side, prediction: Prediction, tool: str) -> Line:
         before.simulated or after.simulated,
         # In words there may be paths, and they are not needed for the score.
         msgspec.structs.replace(prediction, why="", title=""),
+        hashlib.blake2b(after.target.encode(), digest_size=8).hexdigest(),
     )
 
 
@@ -85,31 +89,39 @@ def keep(path: Path | None, new: Sequence[Line]) -> list[Line]:
         return told
     try:
         if not told:
-            return _read(path)
+            return _lines(_read(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path.parent):
-            lines = {each.key: each for each in (*_read(path), *told)}
-            kept = [*lines.values()][-MOST_LINES:]
-            _replace(path, b"".join(msgspec.json.encode(each) + b"\n" for each in kept))
+            found = {each if isinstance(each, bytes) else each.key: each for each in (*_read(path), *told)}
+            kept = [*found.values()][-MOST_LINES:]
+            _replace(
+                path,
+                b"".join((each if isinstance(each, bytes) else msgspec.json.encode(each)) + b"\n" for each in kept),
+            )
     except OSError as error:
         sys.stderr.write(f"chimera-top: the score of predictions is not kept in {path}: {error.strerror or error}\n")
         return told
-    return kept
+    return _lines(kept)
 
 
-def _read(path: Path) -> list[Line]:
-    """Read every line that is one; what else is there was not written by this version."""
-    found: list[Line] = []
+def _read(path: Path) -> list[Line | bytes]:
+    """Read every line; one that was not written by this version stays as it is, so that it is not lost."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return found
-    for each in content.splitlines():
-        try:
-            found.append(msgspec.json.decode(each, type=Line))
-        except msgspec.MsgspecError:
-            continue
-    return found
+        return []
+    return [_parsed(each) for each in content.split(b"\n") if each.strip()]
+
+
+def _parsed(text: bytes) -> Line | bytes:
+    try:
+        return msgspec.json.decode(text, type=Line)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return text
+
+
+def _lines(found: Iterable[Line | bytes]) -> list[Line]:
+    return [each for each in found if isinstance(each, Line)]
 
 
 @contextmanager

@@ -34,6 +34,8 @@ and what they advise then is what may have been followed."""
 RESTART_SECONDS = 300.0
 """A mark that is set so soon after a restart means the restart: what was seen between the two is the new server."""
 MOST_JSON_BYTES = 64 * 2**20
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What bytes that are no JSON of ours end in; the last where they are nested thousands deep."""
 
 
 class _Head(msgspec.Struct):
@@ -117,7 +119,7 @@ def _of_json(path: str, begin: bytes) -> list[Side]:
             raise FailureError(f"{path} is larger than any report: give a recording, or a report as JSON")
         content = Path(path).read_bytes()
         version = msgspec.json.decode(content, type=_Head).schema_version
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise FailureError(f"{path} is no report of chimera-top: {error}") from None
     if version != SCHEMA_VERSION:
         raise FailureError(
@@ -126,7 +128,7 @@ def _of_json(path: str, begin: bytes) -> list[Side]:
         )
     try:
         snapshot = msgspec.json.decode(content, type=Snapshot)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise FailureError(f"{path} is no whole report: {error}") from None
     if not snapshot.targets:
         raise FailureError(f"{path} is a report without a server: there is nothing to compare")

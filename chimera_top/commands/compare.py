@@ -45,7 +45,7 @@ class Document(Struct, frozen=True):
 
     servers: tuple[Compared, ...]
     score: Interval | None
-    """Share of all predictions so far that came within their interval."""
+    """Share of all predictions so far that came within their interval; those of simulated servers are left out."""
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -62,7 +62,8 @@ def run(flags: argparse.Namespace) -> int:
         predictions = verify(before, after, flags.applied, mark)
         lines += [line(before, after, each, __version__) for each in predictions]
         found.append(Compared(compare(before, after), predictions))
-    past = score(each.prediction for each in keep(default_path(os.environ), lines))
+    kept = keep(default_path(os.environ), lines)
+    past = score(each.prediction for each in kept if not each.simulated)
     write(_written(found, past, flags.format), flags.output)
     return _code(found)
 

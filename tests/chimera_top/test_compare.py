@@ -62,12 +62,26 @@ def test_a_change_for_the_worse_is_exit_code_1(place: Path, tmp_path: Path, caps
     out, err = capsys.readouterr()
     assert "Worse: TTFT +" in out
     assert "enable_prefix_caching  True    False" in out
-    assert "Of all predictions so far 1 of 1 were covered" in out
+    assert "Of all predictions so far" not in out
     assert err == ""
     (line,) = ledger(tmp_path)
+    assert line["simulated"] is True
     assert line["model"] == "Llama-3.3-70B-Instruct"
     assert "127.0.0.1" not in json.dumps(line)
     assert "on.rec" not in json.dumps(line)
+
+
+def test_the_score_is_of_real_servers(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was foretold of a simulated server is kept and not counted."""
+    arguments = ["compare", str(place / "on.rec"), str(place / "off.rec"), "--format", "json"]
+    assert run(arguments) == 1
+    assert json.loads(capsys.readouterr().out)["score"] is None
+    (line,) = ledger(tmp_path)
+    path = tmp_path / "state" / "chimera-top" / "predictions.jsonl"
+    with path.open("a") as file:
+        file.write(json.dumps({**line, "simulated": False, "before_begin": 1.0}) + "\n")
+    assert run(arguments) == 1
+    assert json.loads(capsys.readouterr().out)["score"]["n"] == 1
 
 
 def test_no_change_is_exit_code_0(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +152,8 @@ def nothing_seen() -> Iterator[Sample]:
         (["on.rec", "other.json"], "written in version 99 of the report's schema, and this is 1"),
         (["on.rec", "list.json"], "neither a recording nor a report"),
         (["on.rec", "broken.json"], "is no report of chimera-top"),
+        (["on.rec", "deep.json"], "is no report of chimera-top"),
+        (["on.rec", "bytes.json"], "is no report of chimera-top"),
         (["on.rec", "half.json"], "is no whole report"),
         (["on.rec", "off.rec", "--mark", "1"], "--mark splits one recording"),
         (["on.rec", "--mark", "1"], "holds no mark: set one with m"),
@@ -158,6 +174,8 @@ def test_what_cannot_be_compared_is_one_line(
     (place / "other.json").write_text('{"schema_version": 99}')
     (place / "list.json").write_text("[]")
     (place / "broken.json").write_text("{")
+    (place / "deep.json").write_text('{"schema_version": 1, "a": ' + "[" * 100_000)
+    (place / "bytes.json").write_bytes(b'{"schema_version": "\xff"}')
     (place / "half.json").write_text('{"schema_version": 1}')
     (place / "head.rec").write_bytes(HEADER)
     (place / "host.rec").unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from msgspec.structs import replace
 
 from chimera_top.ledger import Line, default_path, keep, line
@@ -12,8 +13,6 @@ from insight.verification.side import Side
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 SIDE = Side("b", "http://secret-host:8000", "vllm", "0.32.0", "/home/alice/models/tiny", {}, 0.0, 900.0, {}, {}, ())
 FORETOLD = Prediction(
@@ -51,6 +50,31 @@ def test_lines_of_others_are_left_out(tmp_path: Path) -> None:
     keep(path, [written()])
     path.write_bytes(path.read_bytes() + b'{"torn": ')
     assert len(keep(path, [written(5.0)])) == 2
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"\xff", b'{"engine": "\xff"}', b"[" * 100_000, b'{"before_begin": "another version"}'],
+    ids=["no text", "no UTF-8", "nested too deep", "another version"],
+)  # fmt: skip
+def test_what_cannot_be_read_stays_as_it_is(tmp_path: Path, foreign: bytes) -> None:
+    """Nothing that another version or a broken disk left there is lost, and nothing of it stops what is new."""
+    path = tmp_path / "predictions.jsonl"
+    keep(path, [written()])
+    path.write_bytes(foreign + b"\n" + path.read_bytes())
+    assert len(keep(path, [])) == 1
+    for _ in range(2):
+        assert len(keep(path, [written(5.0)])) == 2
+        assert path.read_bytes().splitlines().count(foreign) == 1
+
+
+def test_replicas_of_one_server_are_each_counted(tmp_path: Path) -> None:
+    """The same advice on two servers at the same time is two predictions, and no address tells them apart."""
+    one, other = (replace(SIDE, target=f"http://secret-host:800{port}") for port in (0, 1))
+    path = tmp_path / "predictions.jsonl"
+    told = [line(one, one, FORETOLD, "0.1.0"), line(other, other, replace(FORETOLD, covered=False), "0.1.0")]
+    assert [each.prediction.covered for each in keep(path, told)] == [True, False]
+    assert len(keep(path, told)) == 2
+    assert "secret-host" not in path.read_text()
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
