@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 _SLOW_GPU = ("hw_slowdown", "thermal_throttle", "gpu_oversubscription", "gpu_straggler", "power_cap")
 SLOW_GPU = frozenset(_SLOW_GPU)
 """What makes every step of the engine on that GPU longer."""
+_TTFT = ("cache_saturation", "slot_cap", "model_overloading", "prefix_cache_collapse", "host_cpu_starvation")
+_DECODING = (*_SLOW_GPU, "host_cpu_starvation", "preemption", "model_drift")
+_E2E = (*_SLOW_GPU, "cache_saturation", "slot_cap", "model_overloading")
 CAUSES: Mapping[str, tuple[str, ...]] = {
     "cache_saturation": ("model_drift",),
-    "preemption": ("cache_saturation",),
-    "prefix_cache_collapse": ("cache_saturation", "model_drift"),
+    "preemption": ("model_drift", "cache_saturation"),
+    "prefix_cache_collapse": ("model_drift", "cache_saturation"),
     "model_overloading": ("cache_saturation", "slot_cap", "replica_imbalance"),
     "admission_rejections": ("model_overloading",),
     "cold_start": ("server_restart",),
-    "ttft_slo": ("cache_saturation", "slot_cap", "model_overloading", "prefix_cache_collapse", "host_cpu_starvation"),
-    "itl_slo": (*_SLOW_GPU, "host_cpu_starvation", "preemption", "model_drift"),
-    "tpot_slo": (*_SLOW_GPU, "host_cpu_starvation", "preemption", "model_drift"),
-    "e2e_slo": (*_SLOW_GPU, "cache_saturation", "slot_cap", "model_overloading"),
+    "ttft_slo": _TTFT,
+    "itl_slo": _DECODING,
+    "tpot_slo": _DECODING,
+    "e2e_slo": _E2E,
+    "goodput_slo": tuple(dict.fromkeys((*_E2E, *_TTFT, *_DECODING))),
 }
 """What may be the reason for a finding, the deepest first."""
 MASKS: Mapping[str, tuple[str, ...]] = {

@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-from insight.recommend.catalogue.advice import ANY, Action, Advice
+import re
+from typing import TYPE_CHECKING
+
+from insight.recommend.catalogue.advice import ANY, OTHERS, Action, Advice
+from insight.rules import xids
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Risk
 
 _KEEP = Action("keep the output of nvidia-bug-report.sh before anything is reset")
-_DRAIN = Action("drain: no new requests to what runs on it")
+_DRAIN = Action("drain what runs on it (no new requests)")
+_MOVE = "move what is not the server's away"
+_MOVED = Action(f"{_MOVE} to another GPU")
+_MIG = Action("MIG slices in place of time-slicing or MPS, which keep neither memory nor faults apart")
+_PUT_BACK = "put it back"
+
+
+def _its_xid(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Ask for what the XIDs that happened ask for, in place of all that there are."""
+    codes = dict.fromkeys(int(each.value) for each in risk.evidence if each.quantity == "xid" and each.value)
+    if not codes:
+        return usual
+    asked = ((code, xids.known(code).action or "nothing at once") for code in codes)
+    return (_KEEP, *(Action(f"XID {code}, {action}") for code, action in asked))
+
+
+def _put_back(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Undo a limit of power that was lowered; what was measured of a limit that is meant comes after that."""
+    found = next((each for each in risk.evidence if each.quantity == "power_limit_watts"), None)
+    if found is None or found.threshold is None:
+        return usual
+    gpu = re.match(r"GPU (\d+)", risk.summary)
+    return (Action(f"{_PUT_BACK}: nvidia-smi -i {gpu[1] if gpu else 'N'} -pl {found.threshold:.0f}"),)
+
+
+def _neighbours(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Name who is to go, first of all; flags are for where both have to stay."""
+    names = (re.match(r"(.+ \(\d+\)) holds ", each.text) for each in risk.evidence if each.quantity == "processes")
+    strangers = [each[1] for each in names if each]
+    first = Action(f"{_MOVE}: {', '.join(strangers)}") if strangers else _MOVED
+    return (first, *(each for each in usual if each is not _MOVED))
+
 
 ADVICE: tuple[Advice, ...] = (
     Advice(
@@ -17,8 +55,10 @@ ADVICE: tuple[Advice, ...] = (
             ANY: (
                 _DRAIN,
                 _KEEP,
-                Action("lost: reset the GPU or reboot the host; a pending remapping: reset it at the next maintenance"),
-                Action("lost again, a failed remapping, or more than 4 errors in on-chip memory: have it replaced"),
+                Action(
+                    "reset the GPU or reboot the host if it is lost; at the next maintenance if a remapping is pending"
+                ),
+                Action("have it replaced if it is lost again, a remapping failed, or on-chip memory had over 4 errors"),
             )
         },
         cost="what runs on it, until another GPU takes its place",
@@ -33,12 +73,11 @@ ADVICE: tuple[Advice, ...] = (
         actions={
             ANY: (
                 _KEEP,
-                Action("13, 31, 94: restart the server; 63: reset the GPU at the next maintenance"),
-                Action("46, 62, 64, 95, 109, 119, 120, 140, 143: drain, then reset the GPU"),
-                Action("48: the workflow for double-bit errors; 74, 145, 149: that for NVLink; 79: restart the host"),
-                Action("154: nvidia-smi -q tells the recovery action that the driver asks for now"),
+                Action("do what the finding says of the XID that happened, and no more than that"),
+                Action("nvidia-smi -q tells the recovery action that the driver asks for now"),
             )
         },
+        for_finding=_its_xid,
         cost="what runs on it",
         disproved_by="the same XID comes again after it",
         because="what an XID costs is the work that it ended",
@@ -50,7 +89,7 @@ ADVICE: tuple[Advice, ...] = (
         rules=("driver_unresponsive",),
         actions={
             ANY: (
-                Action("dmesg: look for Xid and NVRM"),
+                Action("look into dmesg for Xid and NVRM"),
                 Action("drain and reboot the host if nvidia-smi hangs as well"),
             )
         },
@@ -67,8 +106,10 @@ ADVICE: tuple[Advice, ...] = (
             ANY: (
                 _DRAIN,
                 _KEEP,
-                Action("power brake: inputs and redundancy of the power supply, the budget of the rack"),
-                Action("PCIe: reseat the board or its riser, firmware, ACS and ASPM; NVLink: reset the GPUs, then RMA"),
+                Action("for a power brake, inputs and redundancy of the power supply, the budget of the rack"),
+                Action(
+                    "for PCIe, reseat the board or its riser, firmware, ACS, ASPM; for NVLink, reset the GPUs, then RMA"
+                ),
                 Action("until then place what talks much on GPUs whose links are whole"),
             )
         },
@@ -97,10 +138,11 @@ ADVICE: tuple[Advice, ...] = (
         rules=("power_cap", "efficiency_regression"),
         actions={
             ANY: (
-                Action("see whether the limit is meant: nvidia-smi -q -d POWER"),
+                Action("see whether the limit is meant (nvidia-smi -q -d POWER); one that was lowered, put back"),
                 Action("measure tokens per joule and ITL at two or three limits, at the same load, in a maintenance"),
             )
         },
+        for_finding=_put_back,
         cost="a higher limit: power and heat; a lower one: speed",
         harm="the rack's supply and cooling have to carry a higher limit",
         disproved_by="ITL and tokens per joule are the same at another limit",
@@ -112,11 +154,9 @@ ADVICE: tuple[Advice, ...] = (
         kind="dynamic allocation",
         rules=("gpu_oversubscription",),
         actions={
-            ANY: (
-                Action("move what is not the server's to another GPU"),
-                Action("MIG slices in place of time-slicing or MPS, which keep neither memory nor faults apart"),
-            ),
             "vllm": (
+                _MOVED,
+                _MIG,
                 Action(
                     "its share, where both have to stay",
                     "--gpu-memory-utilization",
@@ -127,6 +167,8 @@ ADVICE: tuple[Advice, ...] = (
                 ),
             ),
             "sglang": (
+                _MOVED,
+                _MIG,
                 Action(
                     "its share, where both have to stay",
                     "--mem-fraction-static",
@@ -137,6 +179,8 @@ ADVICE: tuple[Advice, ...] = (
                 ),
             ),
             "tgi": (
+                _MOVED,
+                _MIG,
                 Action(
                     "its share, where both have to stay",
                     "--cuda-memory-fraction",
@@ -147,6 +191,8 @@ ADVICE: tuple[Advice, ...] = (
                 ),
             ),
             "trtllm": (
+                _MOVED,
+                _MIG,
                 Action(
                     "its share, where both have to stay",
                     "--kv_cache_free_gpu_memory_fraction",
@@ -157,9 +203,13 @@ ADVICE: tuple[Advice, ...] = (
                 ),
             ),
             "llamacpp": (
+                _MOVED,
+                _MIG,
                 Action("its share, where both have to stay", "-ngl", "flag_gpu_layers", "lower", restart=True),
             ),
+            OTHERS: (_MOVED, _MIG),
         },
+        for_finding=_neighbours,
         cost="a GPU for what is moved",
         disproved_by="ITL is as long at the same load once the server is alone",
         because="to be measured: ITL without the neighbour, at a load like that of now",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from insight.recommend.catalogue.advice import ANY, NOT_SET, Action, Advice
+from insight.recommend.catalogue.advice import ANY, NOT_SET, OTHERS, Action, Advice
 
 _CORES = Action("two physical cores and one for each GPU, pinned to its NUMA node; no CPU limit on the container")
+_NEIGHBOURS = Action("move neighbours to other cores or hosts")
 
 ADVICE: tuple[Advice, ...] = (
     Advice(
@@ -14,6 +15,8 @@ ADVICE: tuple[Advice, ...] = (
         rules=("host_cpu_starvation",),
         actions={
             "vllm": (
+                _CORES,
+                _NEIGHBOURS,
                 Action(
                     "the host works while the GPU does",
                     "--async-scheduling",
@@ -31,6 +34,8 @@ ADVICE: tuple[Advice, ...] = (
                 ),
             ),
             "sglang": (
+                _CORES,
+                _NEIGHBOURS,
                 Action(
                     "the host works while the GPU does",
                     "--disable-overlap-schedule",
@@ -40,8 +45,12 @@ ADVICE: tuple[Advice, ...] = (
                     done=("False", NOT_SET),
                 ),
             ),
-            "llamacpp": (Action("as many as there are physical cores", "-t", "flag_threads", "N", restart=True),),
-            ANY: (_CORES, Action("move neighbours to other cores or hosts")),
+            "llamacpp": (
+                _CORES,
+                _NEIGHBOURS,
+                Action("as many as there are physical cores", "-t", "flag_threads", "N", restart=True),
+            ),
+            OTHERS: (_CORES, _NEIGHBOURS),
         },
         cost="cores that others used",
         disproved_by="the GPU is idle as often while requests run",

@@ -32,7 +32,7 @@ ADVICE: tuple[Advice, ...] = (
         actions={
             ANY: (
                 Action("see whether its process lives, and read the end of its log"),
-                Action("dmesg: out of memory, Xid"),
+                Action("look into dmesg for out of memory and Xid"),
             )
         },
         disproved_by="it answers on its own host: then the way to it is broken, and not the server",
@@ -72,7 +72,7 @@ ADVICE: tuple[Advice, ...] = (
             ),
             "trtllm": (Action("keep the built engine on a disk that stays"),),
             "llamacpp": (Action("", "--mmap", "flag_mmap", restart=True, done=("True", NOT_SET)),),
-            ANY: (Action("weights on a local disk, and cores enough: a start is mostly work of the CPU"),),
+            ANY: (Action("weights on a local disk, and cores enough, for a start is mostly work of the CPU"),),
         },
         cost="disk space, and host memory for a server that sleeps",
         disproved_by="the next start takes as long",
@@ -114,8 +114,8 @@ ADVICE: tuple[Advice, ...] = (
         actions={
             ANY: (
                 Action("read the server's log for the errors, by their status"),
-                Action("one replica alone: take it out and restart it; all of them: what was changed last"),
-                Action("503 under load: cap the queue and add capacity; 4xx: check requests before the server"),
+                Action("one replica alone, take it out and restart it; all of them, see what was changed last"),
+                Action("503 under load, cap the queue and add capacity; 4xx, check requests before the server"),
             )
         },
         disproved_by="the share of errors stays",
@@ -128,10 +128,10 @@ ADVICE: tuple[Advice, ...] = (
         rules=("kv_transfer_failure",),
         actions={
             "vllm": (
-                Action("see that both ends agree: --kv-transfer-config, versions, block size, type of the KV cache"),
+                Action("see that both ends agree on --kv-transfer-config, versions, block size, type of the KV cache"),
             ),
             "sglang": (
-                Action("see that both ends agree: --disaggregation-mode, versions, page size, type of the KV cache"),
+                Action("see that both ends agree on --disaggregation-mode, versions, page size, type of the KV cache"),
             ),
             ANY: (
                 Action("read the logs of both ends; look at the link and at the memory of what is sent to"),
@@ -149,7 +149,7 @@ ADVICE: tuple[Advice, ...] = (
         rules=("monitor_degraded",),
         actions={
             ANY: (
-                Action("poll less often: --interval"),
+                Action("poll less often (--interval)"),
                 Action("a core of its own, or another host; clocks kept by chrony"),
             )
         },

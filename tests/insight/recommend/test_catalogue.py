@@ -12,6 +12,7 @@ from insight.recommend.catalogue import ADVICE, ANY, KINDS, OTHERS, Action, Advi
 from insight.recommend.effects import EFFECTS
 from insight.rules import RULES
 from metrics.quantity import QUANTITIES
+from metrics.snapshot import Evidence, Risk, RiskState, Severity
 
 RULE_IDS = {rule.id for rule in RULES}
 ENGINES = ("vllm", "sglang", "tgi", "trtllm", "llamacpp")
@@ -144,3 +145,59 @@ def test_flags_of_one_engine_are_named_for_no_other() -> None:
     for advice in ADVICE:
         for key in (ANY, OTHERS):
             assert not [each for each in advice.actions.get(key, ()) if each.flag or own.search(each.text)], advice.id
+
+
+def of_finding(advice_id: str, rule: str, *evidence: Evidence, summary: str = "GPU 3, ...") -> list[str]:
+    """What is offered on vLLM for a finding with these numbers."""
+    risk = Risk(
+        id=rule,
+        title=rule,
+        state=RiskState.FIRING,
+        severity=Severity.WARNING,
+        likelihood="",
+        impact="",
+        description="",
+        mitigation="",
+        since=None,
+        summary=summary,
+        evidence=evidence,
+    )
+    advice = next(each for each in ADVICE if each.id == advice_id)
+    return [each.text for each in advice.offered("vllm", risk)]
+
+
+def test_an_xid_is_answered_by_what_it_asks_for_alone() -> None:
+    """XID 94 asks for a restart of the application, and no other XID is spoken of."""
+    told = of_finding("xid_action", "xid", Evidence("xid", 94.0, "1"))
+    assert told[1:] == ["XID 94, restart the application that was hit"]
+    assert "nvidia-bug-report" in told[0]
+
+
+def test_a_limit_that_was_lowered_is_put_back() -> None:
+    """With the command that does it; where it was not lowered, it is measured first."""
+    lowered = Evidence("power_limit_watts", 200.0, "W", threshold=700.0)
+    assert of_finding("power_limit", "power_cap", lowered) == ["put it back: nvidia-smi -i 3 -pl 700"]
+    assert any("measure" in each for each in of_finding("power_limit", "power_cap"))
+
+
+def test_a_neighbour_is_named_before_any_flag() -> None:
+    """Who is to go comes first; the server's share of the GPU is for where both have to stay."""
+    train = Evidence("processes", 0.1, "ratio", text="python train.py (4242) holds 6 GiB of its memory")
+    told = of_finding("exclusive_gpu", "gpu_oversubscription", train)
+    assert told[0] == "move what is not the server's away: python train.py (4242)"
+    assert told[-1] == "its share, where both have to stay"
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "another", None])
+def test_cores_come_before_the_flags_that_use_fewer_of_them(engine: str | None) -> None:
+    """On every kind of server the first thing is that it gets its cores, and the second that neighbours leave them."""
+    advice = next(each for each in ADVICE if each.id == "host_cpu")
+    first, second, *flags = advice.offered(engine)
+    assert first.text.startswith("two physical cores")
+    assert second.text.startswith("move neighbours")
+    assert all(each.flag for each in flags)
+
+
+def test_a_warm_server_is_not_warmed_up() -> None:
+    """A cache that collapsed was warm before: a warm-up answers a cold start alone."""
+    assert next(each for each in ADVICE if each.id == "warm_up").rules == ("cold_start",)
