@@ -53,7 +53,8 @@ def model_drift(source: SourceView, settings: Settings, firing: bool) -> Conditi
     text = f"{QUANTITIES[quantity]} PSI {units.digits(worst.psi, 2)} (limit {units.digits(limit, 2)})"
     if worst.psi <= limit * (TO_LEAVE if firing else 1.0):
         return Condition(holds=False, summary=text)
-    moved = f"mean {units.count(_round(worst.reference_mean))} to {units.count(_round(worst.mean))} tokens"
+    moved = _moved(worst)
+    others = "".join(f"; {QUANTITIES[each]}: {_moved(drifted)}" for each, drifted in found.items() if each != quantity)
     return Condition(
         holds=True,
         summary=f"{QUANTITIES[quantity]}: {moved}, PSI {units.digits(worst.psi, 2)}",
@@ -61,7 +62,7 @@ def model_drift(source: SourceView, settings: Settings, firing: bool) -> Conditi
         description=(
             f"The lengths of {QUANTITIES[quantity]} are not what they were: {moved}, PSI {units.digits(worst.psi, 2)} "
             f"(more than {units.digits(limit, 2)} is neither small nor chance), {units.count(worst.n)} requests of the "
-            f"last {units.duration(window)} against {units.count(worst.m)} of before."
+            f"last {units.duration(window)} against {units.count(worst.m)} of before{others}."
         ),
         evidence=tuple(_evidence(each, drifted, window) for each, drifted in found.items()),
     )
@@ -153,6 +154,10 @@ def _meaning(source: SourceView) -> Condition | None:
         ),
         evidence=(Evidence(what, shift.value, "1", count=float(shift.n), text=text, lo=shift.lo, hi=shift.hi),),
     )
+
+
+def _moved(found: Drift) -> str:
+    return f"mean {units.count(_round(found.reference_mean))} to {units.count(_round(found.mean))} tokens"
 
 
 def _round(mean: float | None) -> float:

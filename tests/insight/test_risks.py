@@ -76,6 +76,19 @@ def test_causes_and_masks_speak_of_rules_that_exist() -> None:
     assert named <= set(IDS)
 
 
+def test_longer_prompts_come_before_what_they_do_to_the_cache() -> None:
+    """Of findings that are as bad, traffic that changed is told before the cache that it fills or collapses."""
+    for effect in ("cache_saturation", "prefix_cache_collapse", "preemption"):
+        assert CAUSES[effect][0] == "model_drift"
+        assert IDS.index("model_drift") < IDS.index(effect)
+
+
+def test_goodput_has_the_causes_of_the_objectives_that_it_joins() -> None:
+    """What explains a TTFT, a TPOT or a request that takes too long explains the goodput."""
+    joined = {each for name in ("ttft_slo", "tpot_slo", "e2e_slo") for each in CAUSES[name]}
+    assert set(CAUSES["goodput_slo"]) == joined
+
+
 def test_what_masks_is_asked_before_what_it_masks() -> None:
     """Rules are asked in the order of the table, so a mask has to come first."""
     for mask, masked in MASKS.items():

@@ -159,6 +159,7 @@ def of_finding(advice_id: str, rule: str, *evidence: Evidence, summary: str = "G
         description="",
         mitigation="",
         since=None,
+        target=None,
         summary=summary,
         evidence=evidence,
     )
