@@ -95,7 +95,7 @@ class Assessor:
                 condition = unknown(f"not judged while this lasts: {masked[rule.id]}")
             timing = rule.timing(self.settings.timing)
             self._lives[key] = life = lifecycle.step(life, timing, condition, now)
-            if rule is STUCK and condition.holds:
+            if rule is STUCK and condition.holds and life.phase is Phase.FIRING:
                 blind = unknown("the engine makes no progress, so its numbers stand still")
             if life.phase is Phase.FIRING and rule.id in MASKS:
                 masked |= dict.fromkeys(MASKS[rule.id], rule.title.lower())

@@ -101,7 +101,7 @@ def _holding(life: Life, timing: Timing, condition: Condition, now: float) -> Li
     since = life.since if life.phase is Phase.PENDING and life.since is not None else now
     if condition.since is not None:
         since = min(since, condition.since)
-    if now - since < timing.enter:
+    if now - since < max(timing.enter, condition.enter):
         return replace(life, phase=Phase.PENDING, since=since, entered=now if begins else life.entered)
     episodes = (*life.episodes, Episode(since))[-MAX_EPISODES:]
     return replace(life, phase=Phase.FIRING, since=since, entered=now, episodes=episodes)

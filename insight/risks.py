@@ -80,6 +80,7 @@ def _found(rule: Rule, source: str, life: Life, view: View, timing: Timing) -> R
     said = life.held or life.condition
     state = RiskState.UNKNOWN if blind else _STATES[life.phase]
     pending = state is RiskState.PENDING and life.since is not None
+    enter = max(timing.enter, said.enter)
     return Risk(
         id=rule.id,
         title=rule.title,
@@ -94,7 +95,7 @@ def _found(rule: Rule, source: str, life: Life, view: View, timing: Timing) -> R
         summary=_summary(state, life, view.mono),
         evidence=said.evidence,
         seconds_in_state=max(0.0, view.mono - life.entered),
-        fires_in_seconds=max(0.0, timing.enter - (view.mono - (life.since or 0.0))) if pending else None,
+        fires_in_seconds=max(0.0, enter - (view.mono - (life.since or 0.0))) if pending else None,
         episodes=_episodes(life, view),
     )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from insight.report.document import one_line
 from insight.report.findings import active
 from insight.report.words import subject
+from insight.verdict import SOON_SECONDS
 from metrics import units
 from metrics.sample import State
 from metrics.snapshot import RiskState, Severity
@@ -32,11 +33,12 @@ class Exit(IntEnum):
     OK = 0
     """A server was seen and judged, and nothing worse than an info fires."""
     WARNING = 1
-    """The worst risk that fires is a warning, or something critical is about to fire."""
+    """The worst risk that fires is a warning."""
     CRITICAL = 2
     """A critical risk fires; a server that is down or refuses the token is one."""
     UNKNOWN = 3
-    """Nothing fires, and a server that was asked for was not seen or no risk could be judged: this is not `ok`."""
+    """Nothing fires, and this is not `ok`: a server that was asked for was not seen, no risk could be judged, it was
+    watched for too short a time, or something critical is pending."""
 
 
 def check(snapshot: Snapshot) -> tuple[list[str], Exit]:
@@ -57,11 +59,18 @@ def _status(snapshot: Snapshot) -> Exit:
     if Severity.CRITICAL in firing:
         return Exit.CRITICAL
     soon = {risk.severity for risk in snapshot.risks if risk.state is RiskState.PENDING}
-    if Severity.WARNING in firing or Severity.CRITICAL in soon:
+    if Severity.WARNING in firing:
         return Exit.WARNING
+    if Severity.CRITICAL in soon or _is_young(snapshot):
+        return Exit.UNKNOWN
     seen = bool(snapshot.targets) and all(target.state is State.OK for target in snapshot.targets)
     judged = any(risk.state is not RiskState.UNKNOWN for risk in snapshot.risks)
     return Exit.OK if seen and judged else Exit.UNKNOWN
+
+
+def _is_young(snapshot: Snapshot) -> bool:
+    """Tell whether it was watched for too short a time for the rules to find anything."""
+    return (snapshot.window_seconds or 0.0) < SOON_SECONDS
 
 
 def _plain(text: str) -> str:
@@ -77,6 +86,8 @@ def _summary(snapshot: Snapshot, found: list[Risk], status: Exit) -> str:
     words = counted or f"nothing fires over {units.duration(snapshot.window_seconds)}"
     if status is Exit.UNKNOWN:
         words = snapshot.verdict.text or "nothing could be seen"
+        if snapshot.window_seconds and _is_young(snapshot) and snapshot.verdict.state != "pending":
+            words = f"watched for too short a time, --for 10s is the least: {words}"
     marks = [mark for mark, on in (("SIMULATED", snapshot.simulated), ("REPLAY", snapshot.mode == "replay")) if on]
     return f"CHIMERA {status.name} - {''.join(f'{mark}: ' for mark in marks)}{words}"
 

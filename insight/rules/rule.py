@@ -33,6 +33,8 @@ class Condition(Struct, frozen=True, eq=False):
     """Share of the requests that should be well."""
     impact: str = ""
     """What it costs, as the rule's `impact`, where that was measured in something other than requests."""
+    enter: float = 0.0
+    """Seconds that it has to hold before it fires, where that was measured; the rule's own `enter` is kept as well."""
 
 
 class Timing(Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
-from metrics.histogram import quantile
+from metrics.histogram import merge, quantile
 from metrics.measure import total_gauge
 from metrics.sample import Source, State
 from metrics.snapshot import Evidence, Severity
@@ -28,6 +28,11 @@ PROGRESS_COUNTERS = (
     "requests_finished",
 )
 """If any of these grows, the engine works."""
+SUSPECT_SECONDS = 5.0
+"""A standstill of so long is worth a word, and nothing is called well meanwhile: known engines make several steps a
+second."""
+SUSPECT_LUMPY_SECONDS = 20.0
+"""The same where every counter moves only when a request ends, and one was seen to move."""
 STILL_SECONDS = 10.0
 """Shortest standstill of a server that counts its steps and tells how long they take."""
 STILL_UNKNOWN_STEP_SECONDS = 30.0
@@ -107,11 +112,11 @@ def stuck(source: SourceView, settings: Settings, firing: bool) -> Condition:
     seconds = standstill(source)
     if seconds is None:
         return unknown("the server counts nothing that shows progress")
-    if seconds < STILL_SECONDS:
+    unseen = source.age or 0.0
+    began = source.view.mono - unseen - seconds
+    if seconds < _suspect_after(source, began):
         return HOLDS_NOT
     limit = _longest_expected(source)
-    if seconds < limit:
-        return Condition(holds=False, summary=f"no progress for {units.duration(seconds)}")
     text = f"no progress for {units.duration(seconds)} with {units.count(running)} running"
     return Condition(
         holds=True,
@@ -126,7 +131,8 @@ def stuck(source: SourceView, settings: Settings, firing: bool) -> Condition:
             Evidence("requests_running", running, "1", text=f"{units.count(running)} running"),
             Evidence("seconds_without_progress", seconds, "s", threshold=limit, text=text),
         ),
-        since=source.view.mono - seconds,
+        since=began,
+        enter=limit + unseen,
     )
 
 
@@ -161,17 +167,34 @@ def standstill(source: SourceView) -> float | None:
     return max(0.0, min(*stills, max(runs, default=0.0)) - (source.age or 0.0))
 
 
+def _suspect_after(source: SourceView, began: float) -> float:
+    """Tell from when on a standstill may be one that matters, in seconds: soon where it is as old as our watch."""
+    fine = any(source.parts(each) for each in STEP_COUNTERS) or began <= source.history.first_mono
+    return SUSPECT_SECONDS if fine else SUSPECT_LUMPY_SECONDS
+
+
 def _longest_expected(source: SourceView) -> float:
-    """Find how long nothing may move on this server without anything being wrong."""
+    """Find how long nothing may move on this server without anything being wrong.
+
+    Of a server that stands still since it is watched, what its page counted before tells it.
+    """
     if not any(source.parts(each) for each in STEP_COUNTERS):
         return STILL_LUMPY_SECONDS
-    gaps = source.histogram("itl_seconds", HISTORY_SECONDS)
-    prefills = source.histogram("prefill_seconds", HISTORY_SECONDS)
+    gaps, prefills = (_observed(source, each) for each in ("itl_seconds", "prefill_seconds"))
     if gaps is None or prefills is None or not prefills.count:
         return STILL_UNKNOWN_STEP_SECONDS
     gap = quantile(gaps, 0.99)
     # A prefill longer than any before is no standstill yet, hence twice the longest seen.
     return max(STILL_SECONDS, 5 * ((gap.hi or gap.lo) if gap else 0.0), 2 * _longest(prefills))
+
+
+def _observed(source: SourceView, quantity: str) -> Histogram | None:
+    """Collect what a latency was within an hour, or ever where that hour has none."""
+    within = source.histogram(quantity, HISTORY_SECONDS)
+    if (within is not None and within.count) or source.newest_ok is None:
+        return within
+    known = source.newest_ok.histograms
+    return merge([known[name] for name in source.parts(quantity) if name in known]) or within
 
 
 def _longest(observed: Histogram) -> float:

@@ -177,12 +177,12 @@ def test_the_json_of_a_recording_is_what_the_client_measured(
 
 
 @pytest.mark.parametrize(
-    ("phase", "code", "word"), [("idle", 0, "OK"), ("load", 1, "WARNING"), ("overload", 2, "CRITICAL")]
+    ("phase", "code", "word"), [("idle", 3, "UNKNOWN"), ("load", 1, "WARNING"), ("overload", 2, "CRITICAL")]
 )
 def test_check_says_the_worst_as_its_exit_code(
     phase: str, code: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A real vLLM that idles is well, one on a slow CPU misses an objective, one with 54 in its queue is critical."""
+    """A real vLLM that idles is seen for 7 s alone, a slow CPU misses an objective, 54 in a queue are critical."""
     path = tmp_path / "phase.rec"
     path.write_bytes(b"".join(map(Packer().pack, load("vllm").phase(phase).samples)))
     assert run(["check", "--replay", str(path)]) == code

@@ -308,9 +308,9 @@ def frozen(drive: Drive, counters: dict[str, float], until: int, **seen: Any) ->
 
 def test_a_standstill_is_judged_by_how_finely_the_server_counts(drive: Callable[[], Drive]) -> None:
     """Where steps are counted but their length is not known, 30 s; where requests alone are counted, 60 s."""
-    assert frozen(drive(), {"engine_steps": 50}, 39) == "not_observed"
+    assert frozen(drive(), {"engine_steps": 50}, 39) == "pending"
     assert frozen(drive(), {"engine_steps": 50}, 40) == "firing"
-    assert frozen(drive(), {"output_tokens_total": 50}, 69) == "not_observed"
+    assert frozen(drive(), {"output_tokens_total": 50}, 69) == "pending"
     assert frozen(drive(), {"output_tokens_total": 50}, 70) == "firing"
 
 
@@ -333,10 +333,53 @@ def test_a_server_with_known_steps_is_stuck_after_10_s(drive: Callable[[], Drive
     assert states.index("firing") == 20
 
 
+def test_a_standstill_is_pending_before_it_fires(drive: Callable[[], Drive]) -> None:
+    """From 5 s of it on nothing is called well, from 20 s where requests alone are counted; it says when it fires."""
+    assert frozen(drive(), {"engine_steps": 50}, 14) == "not_observed"
+    assert frozen(drive(), {"output_tokens_total": 50}, 29) == "not_observed"
+    assert frozen(drive(), {"output_tokens_total": 50}, 30) == "pending"
+    driven = drive()
+    assert frozen(driven, {"engine_steps": 50}, 15) == "pending"
+    assert driven.risk("stuck_server").fires_in_seconds == 25.0
+    verdict = driven.snapshot().verdict
+    assert (verdict.state, verdict.text) == ("pending", "pending: stuck server: no progress for 5 s with 2 running")
+
+
+@pytest.mark.parametrize("counter", ["engine_steps", "output_tokens_total"])
+def test_a_server_that_hung_before_the_watch_is_pending_after_5_s(drive: Callable[[], Drive], counter: str) -> None:
+    """What was never seen to move is pending at 5 s, however finely it counts."""
+    driven, states = drive(), []
+    for mono in range(7):
+        seen = server(float(mono), gauges={"requests_running": 2.0}, counters={counter: 900.0})
+        driven.poll(float(mono), seen)
+        states.append(driven.states()["stuck_server"])
+    assert states == [*["not_observed"] * 5, "pending", "pending"]
+
+
+def test_what_a_page_counted_before_tells_how_long_a_step_takes(drive: Callable[[], Drive]) -> None:
+    """A server that hung before the watch is judged by its latencies since it began: 10 s, and not 30, are enough."""
+    before = {each: Histogram((0.3, 5.0), (900, 0, 0), 90.0) for each in ("itl_seconds", "prefill_seconds")}
+    driven, states = drive(), []
+    for mono in range(12):
+        gauges, counters = {"requests_running": 2.0}, {"engine_steps": 900.0}
+        driven.poll(float(mono), server(float(mono), gauges=gauges, counters=counters, histograms=before))
+        states.append(driven.states()["stuck_server"])
+    assert states.index("firing") == 10
+
+
+def test_a_suspected_standstill_blinds_no_other_rule(drive: Callable[[], Drive]) -> None:
+    """Until it fires, a queue is still judged: a prefill of some seconds is no reason to lose sight of it."""
+    driven = drive()
+    for mono in range(16):
+        gauges, counters = {"requests_running": 2.0, "requests_waiting": 54.0}, {"engine_steps": 900.0}
+        driven.poll(float(mono), server(float(mono), gauges=gauges, counters=counters))
+    assert (driven.states()["stuck_server"], driven.states()["model_overloading"]) == ("pending", "firing")
+
+
 def test_an_idle_server_is_not_stuck(drive: Callable[[], Drive]) -> None:
     """Nothing runs, nothing moves: that is rest. A request that comes then has all its time."""
     driven = drive()
-    for mono in range(300):
+    for mono in range(284):
         gauges = {"requests_running": float(mono >= 280)}
         driven.poll(float(mono), server(float(mono), gauges=gauges, counters={"engine_steps": 7.0}))
     assert driven.states()["stuck_server"] == "not_observed"
@@ -358,7 +401,7 @@ def test_a_standstill_counts_up_to_the_last_poll_that_saw_it(drive: Callable[[],
     frozen(driven, {"engine_steps": 50}, 39)
     for mono in (40.0, 41.0):
         driven.poll(mono, server(mono, State.DOWN, "timed out"))
-    assert driven.states()["stuck_server"] == "not_observed"
+    assert driven.states()["stuck_server"] == "pending"
 
 
 # --- GPUs

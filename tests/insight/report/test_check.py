@@ -27,7 +27,7 @@ def with_risk(severity: Severity, state: RiskState) -> Snapshot:
         (Severity.CRITICAL, RiskState.FIRING, Exit.CRITICAL),
         (Severity.WARNING, RiskState.FIRING, Exit.WARNING),
         (Severity.INFO, RiskState.FIRING, Exit.OK),
-        (Severity.CRITICAL, RiskState.PENDING, Exit.WARNING),
+        (Severity.CRITICAL, RiskState.PENDING, Exit.UNKNOWN),
         (Severity.WARNING, RiskState.PENDING, Exit.OK),
         (Severity.CRITICAL, RiskState.RESOLVING, Exit.OK),
         (Severity.CRITICAL, RiskState.UNKNOWN, Exit.OK),
@@ -35,7 +35,7 @@ def with_risk(severity: Severity, state: RiskState) -> Snapshot:
     ],
 )
 def test_status(severity: Severity, state: RiskState, status: Exit) -> None:
-    """Only what fires decides, and the worst of it; the status stands in the first line."""
+    """The worst of what fires decides; what is critical and pending is not ok; the status stands in the first line."""
     lines, got = check(with_risk(severity, state))
     assert got is status
     assert lines[0].startswith(f"CHIMERA {status.name} - ")
@@ -84,6 +84,19 @@ def test_no_server_ok_is_unknown(state: State) -> None:
 def test_nothing_judged_is_unknown(count: int) -> None:
     """Where no risk could be judged, it is not ok, although the server answers."""
     assert check(replace(canned.healthy(), risks=canned.healthy().risks[2:][:count]))[1] is Exit.UNKNOWN
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(None, 3), (1.0, 3), (9.4, 3), (9.99, 0), (30.0, 0)])
+def test_too_short_a_watch_is_unknown(seconds: float | None, status: int) -> None:
+    """Nothing found in less than the rules take says nothing, and the line says what to do."""
+    lines, got = check(replace(canned.healthy(), window_seconds=seconds))
+    assert got == status
+    assert ("watched for too short a time, --for 10s is the least" in lines[0]) == (seconds in {1.0, 9.4})
+
+
+def test_what_fires_in_a_short_watch_is_said() -> None:
+    """A finding needs no longer watch."""
+    assert check(replace(canned.overloaded(), window_seconds=1.0))[1] is Exit.CRITICAL
 
 
 def test_performance_data() -> None:
