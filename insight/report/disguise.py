@@ -34,7 +34,7 @@ _OPEN = r"""\\?["']?\s*"""
 _VALUE = r"""(?:\[redacted\]|"[^"]*"|'[^']*'|\\?["']?[^\s"'&,;]+)"""
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)(?=\S*[\d_.=+/-])[\w.~+/=-]{6,}"), rf"\1\2{HIDDEN}"),
-    (re.compile(r"(?i)(--(?:[\w-]+-)?(?:api-key|token|password|secret)[ =])\S+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?i)((?<![\w-])--(?:[\w-]+-)?(?:api-key|token|password|secret)[ =])\S+"), rf"\1{HIDDEN}"),
     (
         re.compile(
             rf"(?i)\b(authorization{_OPEN}[:=]\s*(?:\\?[\"']?(?:bearer|basic|digest|negotiate|token)\s+)?){_VALUE}"
@@ -50,7 +50,7 @@ _SECRETS = (
     ),
     (
         re.compile(
-            r"(?i)((?<![A-Za-z])(?:[\w-]*[_-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig)"
+            r"(?i)((?<![\w-])(?:[\w-]*[\d_-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig)"
             rf"{_OPEN}=\s*){_VALUE}"
         ),
         rf"\1{HIDDEN}",
@@ -58,7 +58,7 @@ _SECRETS = (
     (
         # Not `a token: 20 ms` nor `wants a token: --token-env NAME`, which are sentences of ours.
         re.compile(
-            r"(?i)((?<![A-Za-z])(?:[\w-]*[_-])?(?:api[_-]?key|token|secret|password|passwd|pwd)"
+            r"(?i)((?<![\w-])(?:[\w-]*[\d_-])?(?:api[_-]?key|token|secret|password|passwd|pwd)"
             rf"{_OPEN}:\s*)(?!--|[~<>]?\d[\d.-]*\s?(?:[mµ]?s|%)(?!\w)){_VALUE}"
         ),
         rf"\1{HIDDEN}",
@@ -264,7 +264,7 @@ class Disguise:
     def _label(self, match: re.Match[str]) -> str:
         value = match["value"]
         name, colon, port = value.partition(":")
-        if value.isdigit() or _STAND_IN.match(value.lstrip("[")):
+        if value.isdigit() or value.startswith("[") or _STAND_IN.match(value):
             return match[0]
         give = self.user if match["label"] in _WHOSE else self.host
         return f"{match['label']}{match['sign']}{match['quote'] or ''}{give(name, everywhere=False)}{colon}{port}"

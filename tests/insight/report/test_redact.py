@@ -320,6 +320,13 @@ def test_known_names_go_from_every_text() -> None:
     assert told.events[0].text == "user-1 moved it from host-1 to the gateway"
 
 
+def test_the_port_of_an_address_stays() -> None:
+    """An instance by its address in brackets gets the stand-in of an address, not that of a host."""
+    disguise = Disguise()
+    disguise.meet("instance=[fd00::7]:8000")
+    assert disguise.text("instance=[fd00::7]:8000") == "instance=[addr-1]:8000"
+
+
 def test_a_word_that_anybody_could_be_called_is_no_name_elsewhere() -> None:
     """A user who is called as a word of a sentence, or of ours, changes only where it says that it is a user."""
     disguise = Disguise()
