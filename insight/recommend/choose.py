@@ -108,7 +108,7 @@ def _at(place: str | None, servers: Mapping[str | None, Target | None]) -> str |
 
 def _consider(advice: Advice, case: Case, titles: Mapping[str, str]) -> Recommendation | Withheld | None:
     """Make a recommendation of advice on one finding; None where it has nothing to say of such a server."""
-    offered = advice.offered(case.target.engine if case.target else None)
+    offered = advice.offered(case.target.engine if case.target else None, case.risk)
     if not offered:
         return None
     work_out = EFFECTS.get(advice.id)
