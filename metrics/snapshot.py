@@ -259,6 +259,8 @@ class Change(Struct, frozen=True, eq=False):
     proposed: str
     restart: bool
     """It takes a restart of the server."""
+    exact: bool = True
+    """`proposed` is a value that can be typed; else it is a direction (`lower`) or says what kind of value it is."""
 
 
 class Recommendation(Struct, frozen=True, eq=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
     from metrics.snapshot import Target
 
 _FLAG = "flag_"
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _OPPOSITE = {"True": "False", "False": "True"}
+_INEXACT = {"lower", "higher"}
+"""What is proposed in one word and is no value; what takes several words is none either."""
+
+
+class InForce(Struct, frozen=True):
+    """What is set now."""
+
+    text: str
+    """As a person reads it: `12 k`."""
+    number: float | None
+    """The same as a number; None where it is none."""
 
 
 class Setting(Struct, frozen=True):
@@ -27,15 +40,20 @@ class Setting(Struct, frozen=True):
     now: str | None
     """The value in force; `NOT_SET`, or None where it is not told."""
     proposed: str
+    number: float | None = None
+    """The value in force as a number; None where it is none."""
 
     @property
     def done(self) -> bool:
         """Tell whether it is in force already."""
-        now, proposed = self.now, self.proposed
+        now, proposed, wanted = self.now, self.proposed, _number(self.proposed)
         if now is None:
             return False
-        if now.isdigit() and proposed.isdigit() and self.action.vague in {"lower", "higher"}:
-            return int(now) <= int(proposed) if self.action.vague == "lower" else int(now) >= int(proposed)
+        if self.number is not None and wanted is not None:
+            vague = self.action.vague
+            beyond = self.number < wanted if vague == "lower" else self.number > wanted and vague == "higher"
+            if beyond or self.number == wanted:
+                return True
         return now.lower() in {each.lower() for each in (*self.action.done, proposed) if each}
 
     @property
@@ -72,20 +90,28 @@ class Setting(Struct, frozen=True):
 
     @property
     def change(self) -> Change | None:
-        """The flag that it sets; None where it sets none."""
+        """The flag that it sets; None where it sets none, or one that only lets something be seen."""
         action = self.action
-        return Change(action.flag, self.now, self.proposed or "on", action.restart) if action.flag else None
+        if not action.flag or action.informs:
+            return None
+        return Change(action.flag, self.now, self.proposed or "on", action.restart, self.exact)
+
+    @property
+    def exact(self) -> bool:
+        """Tell whether what is proposed is a value; else it is a direction, or says what kind of value it is."""
+        return " " not in self.proposed and self.proposed not in _INEXACT
 
 
 def setting(action: Action, target: Target | None, values: Mapping[str, str]) -> Setting:
     """Look up what is set, and fill in what an estimate worked out."""
-    now = in_force(action.now, target)
+    found = in_force(action.now, target)
+    now = None if found is None else found.text
     if action.flag.startswith("--no-"):  # its fact is that of what it turns off
         now = _OPPOSITE.get(now or "", now)
-    return Setting(action, now, _proposed(action, target, values))
+    return Setting(action, now, _proposed(action, target, values), None if found is None else found.number)
 
 
-def in_force(names: str, target: Target | None) -> str | None:
+def in_force(names: str, target: Target | None) -> InForce | None:
     """Tell the value in force, by the first of the facts and gauges that is known.
 
     A flag is `NOT_SET` where others of the same command line are seen; else nobody knows.
@@ -95,11 +121,11 @@ def in_force(names: str, target: Target | None) -> str | None:
     for name in names.split():
         measure = target.quantities.get(name)
         if measure is not None and measure.value is not None:
-            return units.value(measure.value, measure.unit)
+            return InForce(units.value(measure.value, measure.unit), measure.value)
         if target.facts.get(name):
-            return target.facts[name]
+            return InForce(target.facts[name], _number(target.facts[name]))
     seen = any(fact.startswith(_FLAG) for fact in target.facts)
-    return NOT_SET if seen and _FLAG in names else None
+    return InForce(NOT_SET, None) if seen and _FLAG in names else None
 
 
 def left(settings: Collection[Setting], present: Collection[str]) -> list[Setting]:
@@ -111,7 +137,7 @@ def _proposed(action: Action, target: Target | None, values: Mapping[str, str]) 
     """Write the value proposed: for one engine, where the one worked out is that of all of them."""
     if not action.vague:
         return action.then
-    times, parts = (_number(in_force(names, target)) for names in (action.times, action.shared_by))
+    times, parts = (_count(in_force(names, target)) for names in (action.times, action.shared_by))
     filled = {
         name: str(math.ceil(int(value) * times / parts)) if value.isdigit() else value for name, value in values.items()
     }
@@ -121,6 +147,11 @@ def _proposed(action: Action, target: Target | None, values: Mapping[str, str]) 
         return action.vague
 
 
-def _number(said: str | None) -> int:
+def _count(found: InForce | None) -> int:
     """Read how many there are; one where it is not said."""
-    return max(1, int(said)) if said is not None and said.isdigit() else 1
+    return max(1, int(found.number)) if found is not None and found.number is not None else 1
+
+
+def _number(text: str) -> float | None:
+    """Read a number as it stands on a command line; None where it is none."""
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -58,6 +58,8 @@ class Action(Struct, frozen=True):
     """Fact by which the value worked out is multiplied: that many there are in what is one for the estimate."""
     restart: bool = False
     """It takes a restart of the server."""
+    informs: bool = False
+    """It only lets something be seen: the server does what it did."""
     done: tuple[str, ...] = ()
     """Values of `now` with which it has been done already; `NOT_SET` where it is so by default."""
     not_with: str = ""

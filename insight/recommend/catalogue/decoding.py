@@ -92,7 +92,7 @@ ADVICE: tuple[Advice, ...] = (
                 Action(
                     "pays where few requests run; in the file of --extra_llm_api_options",
                     "speculative_config",
-                    then="set",
+                    then="a method",
                     restart=True,
                     not_with="model_overloading",
                 ),
@@ -101,7 +101,7 @@ ADVICE: tuple[Advice, ...] = (
                 Action(
                     "a small model that drafts; pays where few requests run",
                     "-md",
-                    then="FILE",
+                    then="a file",
                     restart=True,
                     not_with="model_overloading",
                 ),

@@ -48,7 +48,7 @@ ADVICE: tuple[Advice, ...] = (
             "llamacpp": (
                 _CORES,
                 _NEIGHBOURS,
-                Action("as many as there are physical cores", "-t", "flag_threads", "N", restart=True),
+                Action("as many as there are physical cores", "-t", "flag_threads", "a number", restart=True),
             ),
             OTHERS: (_CORES, _NEIGHBOURS),
         },

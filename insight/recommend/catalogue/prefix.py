@@ -39,58 +39,6 @@ CACHED: dict[str, tuple[Action, ...]] = {
 
 ADVICE: tuple[Advice, ...] = (
     Advice(
-        id="kv_offload",
-        title="Keep pushed-out KV cache in host memory",
-        kind="KV cache",
-        rules=("cache_saturation", "prefix_cache_collapse"),
-        actions={
-            "vllm": (
-                Action(
-                    "GiB of host memory for what is pushed out",
-                    "--kv-offloading-size",
-                    "flag_kv_offloading_size",
-                    "GB",
-                    restart=True,
-                    not_with="host_memory_pressure",
-                ),
-            ),
-            "sglang": (
-                Action(
-                    "with --hicache-ratio or --hicache-size",
-                    "--enable-hierarchical-cache",
-                    "flag_enable_hierarchical_cache",
-                    restart=True,
-                    done=("True",),
-                    not_with="host_memory_pressure",
-                ),
-            ),
-            "trtllm": (
-                Action(
-                    "bytes of host memory, in the file of --extra_llm_api_options",
-                    "kv_cache_config.host_cache_size",
-                    then="N",
-                    restart=True,
-                    not_with="host_memory_pressure",
-                ),
-            ),
-            "llamacpp": (
-                Action(
-                    "MiB of host memory for prompts that were pushed out",
-                    "-cram",
-                    "flag_cache_ram",
-                    "higher",
-                    restart=True,
-                    done=("-1",),
-                    not_with="host_memory_pressure",
-                ),
-            ),
-        },
-        cost="host memory, and traffic on the link to it",
-        harm="where reading a token back takes longer than computing it, TTFT grows",
-        disproved_by="tokens are seldom read back, or TTFT of prompts that were is no shorter",
-        because="to be measured: the bytes of a token, the speed of the link, and how often a prefix comes again",
-    ),
-    Advice(
         id="enable_prefix_cache",
         title="Switch prefix caching on",
         kind="caching",
@@ -114,6 +62,7 @@ ADVICE: tuple[Advice, ...] = (
                     "--enable-prompt-tokens-details",
                     "flag_enable_prompt_tokens_details",
                     restart=True,
+                    informs=True,
                     done=("True",),
                 ),
             ),
@@ -138,5 +87,57 @@ ADVICE: tuple[Advice, ...] = (
         },
         disproved_by="the hit rate stays low with the prompts of before",
         because="to be measured: the hit rate of before, and the step times",
+    ),
+    Advice(
+        id="kv_offload",
+        title="Keep pushed-out KV cache in host memory",
+        kind="KV cache",
+        rules=("cache_saturation", "prefix_cache_collapse"),
+        actions={
+            "vllm": (
+                Action(
+                    "host memory for what is pushed out",
+                    "--kv-offloading-size",
+                    "flag_kv_offloading_size",
+                    "a size in GiB",
+                    restart=True,
+                    not_with="host_memory_pressure",
+                ),
+            ),
+            "sglang": (
+                Action(
+                    "with --hicache-ratio or --hicache-size",
+                    "--enable-hierarchical-cache",
+                    "flag_enable_hierarchical_cache",
+                    restart=True,
+                    done=("True",),
+                    not_with="host_memory_pressure",
+                ),
+            ),
+            "trtllm": (
+                Action(
+                    "host memory, in the file of --extra_llm_api_options",
+                    "kv_cache_config.host_cache_size",
+                    then="a size in bytes",
+                    restart=True,
+                    not_with="host_memory_pressure",
+                ),
+            ),
+            "llamacpp": (
+                Action(
+                    "MiB of host memory for prompts that were pushed out",
+                    "-cram",
+                    "flag_cache_ram",
+                    "higher",
+                    restart=True,
+                    done=("-1",),
+                    not_with="host_memory_pressure",
+                ),
+            ),
+        },
+        cost="host memory, and traffic on the link to it",
+        harm="where reading a token back takes longer than computing it, TTFT grows",
+        disproved_by="tokens are seldom read back, or TTFT of prompts that were is no shorter",
+        because="to be measured: the bytes of a token, the speed of the link, and how often a prefix comes again",
     ),
 )

@@ -85,7 +85,7 @@ ADVICE: tuple[Advice, ...] = (
         rules=("cold_start",),
         actions={
             "sglang": (
-                Action("names of requests that it sends itself first", "--warmups", then="NAMES", restart=True),
+                Action("names of requests that it sends itself first", "--warmups", then="some names", restart=True),
             ),
             "llamacpp": (Action("", "--warmup", "flag_warmup", restart=True, done=("True", NOT_SET)),),
             ANY: (

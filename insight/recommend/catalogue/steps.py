@@ -114,31 +114,31 @@ ADVICE: tuple[Advice, ...] = (
                     "for the lengths of now",
                     "--max-num-batched-tokens",
                     "flag_max_num_batched_tokens max_num_batched_tokens",
-                    "anew",
+                    "another value",
                     restart=True,
                 ),
-                Action("for the lengths of now", "--max-num-seqs", "flag_max_num_seqs", "anew", restart=True),
+                Action("for the lengths of now", "--max-num-seqs", "flag_max_num_seqs", "another value", restart=True),
             ),
             "sglang": (
                 Action(
                     "for the lengths of now",
                     "--chunked-prefill-size",
                     "chunked_prefill_size flag_chunked_prefill_size",
-                    "anew",
+                    "another value",
                     restart=True,
                 ),
                 Action(
                     "0.3 where the cache is half empty and requests wait",
                     "--schedule-conservativeness",
                     "flag_schedule_conservativeness",
-                    "anew",
+                    "another value",
                     restart=True,
                 ),
                 Action(
                     "as large as the batch becomes",
                     "--cuda-graph-max-bs",
                     "flag_cuda_graph_max_bs",
-                    "anew",
+                    "another value",
                     restart=True,
                 ),
             ),
@@ -147,17 +147,23 @@ ADVICE: tuple[Advice, ...] = (
                     "for the lengths of now",
                     "--max-total-tokens",
                     "max_model_len flag_max_total_tokens",
-                    "anew",
+                    "another value",
                     restart=True,
                 ),
             ),
             "trtllm": (
-                Action("for the lengths of now", "--max_num_tokens", "flag_max_num_tokens", "anew", restart=True),
-                Action("for the lengths of now", "--max_batch_size", "flag_max_batch_size", "anew", restart=True),
+                Action(
+                    "for the lengths of now", "--max_num_tokens", "flag_max_num_tokens", "another value", restart=True
+                ),
+                Action(
+                    "for the lengths of now", "--max_batch_size", "flag_max_batch_size", "another value", restart=True
+                ),
             ),
             "llamacpp": (
-                Action("for the lengths of now", "-c", "flag_ctx_size", "anew", restart=True),
-                Action("for the lengths of now", "-np", "flag_parallel max_running_requests", "anew", restart=True),
+                Action("for the lengths of now", "-c", "flag_ctx_size", "another value", restart=True),
+                Action(
+                    "for the lengths of now", "-np", "flag_parallel max_running_requests", "another value", restart=True
+                ),
             ),
             ANY: (Action("one setting at a time, and compare before and after at the same load"),),
         },

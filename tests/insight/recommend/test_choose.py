@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from collectors.command_line import flags
 from insight.estimators.effects import unknown
@@ -14,11 +15,13 @@ from insight.estimators.step_time import NoStepTime
 from insight.estimators.steps import Limits
 from insight.recommend import choose
 from insight.recommend.case import Estimate
-from insight.recommend.catalogue import CHECK
+from insight.recommend.catalogue import ADVICE, CHECK, Action
 from insight.recommend.choose import recommendations, server_of
 from insight.recommend.known import Known
+from insight.recommend.setting import setting
 from insight.rules import RULES
 from insight.settings import Settings
+from metrics import units
 from metrics.sample import Sample, Source, State
 from metrics.snapshot import (
     Effect,
@@ -331,6 +334,50 @@ def test_a_value_that_is_set_already_is_not_proposed() -> None:
     found, withheld = recommendations((finding("model_overloading"),), (target,), knowns, (), Settings())
     assert "admission_control" not in {each.id for each in found}
     assert "already so: --max-num-queued-reqs 10" in {each.why for each in withheld}
+
+
+@pytest.mark.parametrize(
+    ("slots", "proposed", "advises"), [(12_000.0, "8000", False), (12_000.0, "12000", False), (6000.0, "8000", True)]
+)
+def test_a_value_in_thousands_is_still_a_number(slots: float, proposed: str, *, advises: bool) -> None:
+    """`12 k` is how a person reads it; it is compared as 12 000."""
+    action = Action("", "--max-running-requests", "max_running_requests", "{slots}", "higher", restart=True)
+    target = replace(server("sglang"), quantities={"max_running_requests": Measure("1", value=slots)})
+    found = setting(action, target, {"slots": proposed})
+    assert found.now == units.value(slots, "1")
+    assert found.done is not advises
+
+
+def test_a_change_says_whether_it_names_a_value() -> None:
+    """`512` can be typed; `lower` and `a size in GiB` cannot."""
+    words = {
+        each.then if not each.vague else each.vague
+        for advice in ADVICE
+        for some in advice.actions.values()
+        for each in some
+        if each.flag
+    }
+    inexact = {word for word in words if not setting(Action("", "--x", then=word), None, {}).exact}
+    assert {"lower", "higher", "twice as many", "another value", "a size in GiB"} <= inexact
+    assert {"fp8", "EAGLE3", "removed", "256", "1.3", ""} <= words - inexact
+    assert not [word for word in words - inexact if word.isupper() and word.isalpha()]
+    found, _ = advised("slot_cap")
+    assert [each.exact for each in found["raise_slots"].changes] == [False]
+
+
+def test_a_flag_that_only_informs_is_no_change() -> None:
+    """What only lets the cached tokens be seen stands among the actions, and is nothing that could be followed."""
+    found, _ = advised("prefix_cache_collapse")
+    one = found["restore_prefix_cache"]
+    assert any(each.startswith("--enable-prompt-tokens-details") for each in one.actions)
+    assert [each.flag for each in one.changes] == ["--enable-prefix-caching"]
+
+
+def test_lost_prefix_hits_are_first_answered_by_bringing_them_back() -> None:
+    """What answers the finding itself comes before what makes it cost less."""
+    for engine in ("vllm", "sglang", "llamacpp", None):
+        found, _ = advised("prefix_cache_collapse", target=server(engine))
+        assert next(iter(found)) == "restore_prefix_cache"
 
 
 def test_a_gpu_is_answered_with_the_flags_of_its_server() -> None:
