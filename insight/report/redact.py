@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from insight.report.disguise import HIDDEN, Disguise
+from insight.report.disguise import Disguise
+from insight.report.forms import HIDDEN
 from metrics.quantity import QUANTITIES
 from metrics.sample import Process
 from metrics.snapshot import NotVisible
