@@ -38,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     gpu_health.XID,
     gpu_health.ROW_REMAP,
     server.UNAUTHORISED,
+    server.NO_PAGE,
     quality.REGRESSION,
     quality.INCONSISTENCY,
     outcomes.ERROR_RATE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
@@ -41,6 +42,10 @@ STILL_LUMPY_SECONDS = 60.0
 """The same where every counter moves only when a request ends."""
 HISTORY_SECONDS = 3600.0
 """How far back the longest steps are looked for."""
+_ANSWERED = re.compile(
+    r"^4\d\d from |^501 from | answered (?!nothing)\w+ .*instead of|single sample|of an unknown kind"
+)
+"""What `collectors.answer` says of an answer that comes from a living server; 5xx may come from a proxy alone."""
 RESTART_SECONDS = 300.0
 """For so long after a restart it is worth a line: caches are cold and counters began anew."""
 
@@ -57,6 +62,8 @@ def unreachable(source: SourceView, settings: Settings, firing: bool) -> Conditi
             return Condition(holds=False, summary=_reason(source), severity=Severity.CRITICAL)
     else:
         return HOLDS_NOT
+    if answers(source):
+        return HOLDS_NOT
     silence = f"no metrics for {units.duration(age)}" if age is not None else "no metrics so far"
     found = [Evidence("seconds_without_answer", age, "s", threshold=source.view.patience, text=silence)] if age else []
     if failed:
@@ -69,6 +76,24 @@ def unreachable(source: SourceView, settings: Settings, firing: bool) -> Conditi
         description=f"{silence[0].upper()}{silence[1:]}. {_reason(source)}".strip(),
         evidence=tuple(found),
         since=since,
+    )
+
+
+def answers(source: SourceView) -> bool:
+    """Tell whether it answered the last poll, and with something else than metrics: then it lives."""
+    return source.newest.state is State.DOWN and _ANSWERED.search(_reason(source)) is not None
+
+
+def no_page(source: SourceView, settings: Settings, firing: bool) -> Condition:
+    """Tell whether something answers there and has no metrics page."""
+    del settings, firing
+    if not answers(source) or not source.lost:
+        return HOLDS_NOT
+    return Condition(
+        holds=True,
+        summary=f"it answers, but not with metrics: {_reason(source)}",
+        description=f"Something answers there, so it lives, but nothing about it can be said. {_reason(source)}",
+        since=source.history.state_since,
     )
 
 
@@ -220,6 +245,19 @@ UNREACHABLE = Rule(
     ),
     impact="high: every request to this server fails while it lasts",
     mitigation="See whether the process lives and what its log says last; restart it; run two or more replicas.",
+    needs_answer=False,
+    event=True,
+)
+NO_PAGE = Rule(
+    id="no_metrics_page",
+    title="No metrics page",
+    of=Source.SERVER,
+    condition=no_page,
+    live=Timing(0.0, 5.0),
+    page=Timing(0.0, 600.0),
+    source=f"{FAILED_POLLS} polls that were answered with HTTP 4xx or 501, or with a page without metrics",
+    impact="medium: nothing about this server can be watched",
+    mitigation="Check the URL; llama-server needs --metrics, SGLang --enable-metrics.",
     needs_answer=False,
     event=True,
 )

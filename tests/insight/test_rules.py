@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from collectors.answer import Answer, Failure, nothing_there, refusal
 from insight.objectives import parse_objectives
 from insight.settings import Settings
 from metrics.histogram import Histogram
@@ -277,6 +278,37 @@ def test_a_poll_that_fails_after_a_time_without_polls_is_no_outage(drive: Callab
     driven.poll(3600.0, server(3600.0, State.DOWN, "no answer in 5 s"))
     assert driven.states()["server_unreachable"] == "not_observed"
     assert driven.view.of("http://a").state is State.STALE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(refusal(Answer(status, "text/plain", b"no"), "http://a") for status in (400, 404, 405, 429, 501)),
+        nothing_there(b"<html>hello", "http://a"),
+        nothing_there(b'{"a": 1}', "http://a"),
+        nothing_there(b"hello", "http://a"),
+    ],
+)
+def test_a_host_that_answers_without_metrics_lives(drive: Callable[[], Drive], said: Failure) -> None:
+    """It answered, so nobody is told to bring it back: it is a warning about the page that was asked for."""
+    driven = drive()
+    for mono in range(4):
+        driven.poll(float(mono), server(float(mono), State.DOWN, said.reason))
+    snapshot = driven.snapshot()
+    assert snapshot.verdict.severity is Severity.WARNING
+    assert snapshot.verdict.text == f"no metrics page: it answers, but not with metrics: {said.reason}"
+    assert [each.id for each in snapshot.recommendations] == ["find_metrics_page"]
+    assert driven.states()["server_unreachable"] == "not_observed"
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_an_answer_that_a_proxy_may_give_is_no_sign_of_life(drive: Callable[[], Drive], status: int) -> None:
+    """Behind a proxy that answers 502 the server may be dead."""
+    driven, said = drive(), refusal(Answer(status, "text/plain", b""), "http://a")
+    assert said is not None
+    for mono in range(4):
+        driven.poll(float(mono), server(float(mono), State.DOWN, said.reason))
+    assert driven.states()["server_unreachable"] == "firing"
 
 
 def test_a_server_that_refuses_us_is_not_unreachable(drive: Callable[[], Drive]) -> None:

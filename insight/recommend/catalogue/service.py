@@ -98,6 +98,21 @@ ADVICE: tuple[Advice, ...] = (
         because="to be measured: TTFT just after a restart, and once it is warm",
     ),
     Advice(
+        id="find_metrics_page",
+        title="Find its metrics page",
+        kind="repair",
+        rules=("no_metrics_page",),
+        actions={
+            ANY: (
+                Action("see whether host, port and path of the URL are this server's"),
+                Action("start it with the flag that makes it export metrics"),
+                Action("give the URL of the page itself where it is not /metrics"),
+            )
+        },
+        disproved_by="curl gets a page of metrics from that URL",
+        because="nothing about the server can be seen without it",
+    ),
+    Advice(
         id="give_token",
         title="Give a token",
         kind="repair",
