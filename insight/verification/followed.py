@@ -6,59 +6,100 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from insight.verification.comparison import Setting
     from insight.verification.side import Side
     from metrics.snapshot import Change, Recommendation
 
-_FLAG = re.compile(r"--?[a-z][a-z0-9-]*")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_DENIED = re.compile(r"(?<![\w-])(no|not|never|without)(?![\w-])|n't\b", re.IGNORECASE)
+_CLAUSES = re.compile(r"[,;]|[.:](?:\s|$)|\b(?:but|and)\b", re.IGNORECASE)
+_ON, _OFF = frozenset(("true", "on", "1", "yes")), frozenset(("false", "off", "0", "no"))
 
 
 def followed(advice: Recommendation, settings: Sequence[Setting], applied: Sequence[str], mark: str) -> str:
-    """Say what made it known that advice was followed; empty where nothing did."""
+    """Say what made it known that advice was followed; empty where nothing did.
+
+    A setting does where it became what was proposed, or went the way that was; another number counts as well, and
+    `other_value` then says that the effect was not foretold for it. What was proposed in words (`another value`) takes
+    `applied`.
+    """
     if advice.id in applied:
         return "named by --applied"
-    changed = {each.name: each for each in settings}
-    for flag in _flags(advice):
-        fact = next((name for name in _facts(flag) if name in changed), None)
-        if fact is not None:
-            return f"{flag} {changed[fact].before or 'not set'} -> {changed[fact].after or 'not set'}"
-    text = mark.lower()
-    names = (advice.id.lower(), advice.title.lower(), *_flags(advice))
-    return f"the mark says {mark!r}" if text and any(name in text for name in names) else ""
-
-
-def _flags(advice: Recommendation) -> tuple[str, ...]:
-    """List the flags that a piece of advice speaks of: those of its changes, else those in its words."""
-    if advice.changes:
-        return tuple(each.flag.split("=")[0].split()[0] for each in advice.changes if each.flag.strip())
-    return tuple(dict.fromkeys(flag for action in advice.actions for flag in _FLAG.findall(action.split(":")[0])[:1]))
-
-
-def _facts(flag: str) -> tuple[str, ...]:
-    """Name the facts that tell the value of a flag: by command line, by the server's own page."""
-    name = flag.lstrip("-").replace("-", "_")
-    return f"flag_{name}", name, name.removeprefix("kv_")
+    for change in advice.changes:
+        each = _changed(change, settings)
+        if each is not None and (_reached(change, each) or _both_numbers(change, each)):
+            return f"{_name(change)} {each.before or 'not set'} -> {each.after or 'not set'}"
+    names = (advice.id, advice.title, *map(_name, advice.changes))
+    return f"the mark says {mark!r}" if _says(mark, names) else ""
 
 
 def other_value(changes: Sequence[Change], settings: Sequence[Setting]) -> str:
     """Say that a setting was changed to something else than was proposed; empty where it was not."""
-    changed = {each.name: each.after for each in settings}
     for change in changes:
-        value = next((changed[name] for name in _facts(change.flag.split()[0]) if name in changed), None)
-        if value is not None and is_number(change.proposed) and is_number(value) and value != change.proposed:
-            if float(value) == float(change.proposed):
-                continue
-            return f"{change.flag} was set to {value}, and the effect is foretold for {change.proposed}"
+        each = _changed(change, settings)
+        if each is not None and _reached(change, each) is False:
+            became = f"set to {each.after}" if each.after else "removed"
+            return f"{change.flag} was {became}, and the effect is foretold for {change.proposed}"
     return ""
 
 
-def is_number(text: str) -> bool:
+def is_number(text: str | None) -> bool:
     """Tell whether a setting is a plain number."""
-    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+    return text is not None and _NUMBER.fullmatch(text) is not None
 
 
 def unknown_ids(before: Side, applied: Sequence[str]) -> list[str]:
     """List the ids of `applied` that `before` did not recommend."""
     return [name for name in applied if name not in {each.id for each in before.recommendations}]
+
+
+def _name(change: Change) -> str:
+    """Take the flag alone."""
+    return change.flag.split("=")[0].split()[0]
+
+
+def _changed(change: Change, settings: Sequence[Setting]) -> Setting | None:
+    """Find the setting of a flag among those that changed, by command line or by the server's own page."""
+    name = _name(change).lstrip("-").removeprefix("no-").replace("-", "_")
+    facts = {each.name: each for each in settings}
+    return next((facts[each] for each in (f"flag_{name}", name, name.removeprefix("kv_")) if each in facts), None)
+
+
+def _reached(change: Change, setting: Setting) -> bool | None:
+    """Tell whether a setting became what was proposed; None where what was proposed are words that do not tell."""
+    if not change.exact or change.proposed in {"lower", "higher"}:
+        told = [_one(word, setting) for word in change.proposed.lower().split(", or ")]
+        return True if True in told else None if None in told else False
+    wanted, after = change.proposed.lower(), (setting.after or "").lower()
+    if change.flag.startswith("--no-") and wanted in _ON:
+        return after in _OFF
+    if wanted == "removed":
+        return after in {"", *_OFF}
+    if is_number(wanted) and is_number(after):
+        return float(wanted) == float(after)
+    if wanted in _ON and after in _ON:
+        return True
+    return after == wanted or after.startswith(f"{wanted}_")  # fp8_e4m3 is fp8
+
+
+def _one(word: str, setting: Setting) -> bool | None:
+    """Tell whether a setting went one way; None where that is no way."""
+    if word == "removed":
+        return (setting.after or "").lower() in {"", *_OFF}
+    if word not in {"lower", "higher"} or not is_number(setting.before) or not is_number(setting.after):
+        return None
+    before, after = float(setting.before or 0), float(setting.after or 0)
+    return after < before if word == "lower" else after > before
+
+
+def _both_numbers(change: Change, setting: Setting) -> bool:
+    return change.exact and is_number(change.proposed) and is_number(setting.after)
+
+
+def _says(mark: str, names: Iterable[str]) -> bool:
+    """Tell whether a mark names one of them as a whole word, and does not deny it in the same clause."""
+    whole = [re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])", re.IGNORECASE) for name in names]
+    found = [(clause, each.search(clause)) for clause in _CLAUSES.split(mark) for each in whole]
+    return any(at is not None and not _DENIED.search(clause[: at.start()]) for clause, at in found)

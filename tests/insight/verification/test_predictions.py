@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SECONDS = 420
 
 
-def advice(effect: Effect | None, *changes: Change, actions: tuple[str, ...] = ()) -> Recommendation:
-    return Recommendation("prefix_caching", "Turn the prefix cache on", actions, effect, (), changes=changes)
+def advice(effect: Effect | None, *changes: Change) -> Recommendation:
+    return Recommendation("prefix_caching", "Turn the prefix cache on", (), effect, (), changes=changes)
 
 
 def itl(lo: float | None, mid: float | None, hi: float | None, quantity: str = "itl_seconds") -> Effect:
@@ -110,13 +110,6 @@ def test_advice_that_nobody_followed_is_not_held() -> None:
     assert verify(before, after, mark="lunch") == ()
     assert verify(replace(before, recommendations=(advice(None, CACHE_ON),)), after, ["prefix_caching"]) == ()
     assert unknown_ids(before, ["prefix_caching", "nonsense"]) == ["nonsense"]
-
-
-def test_flags_are_found_in_the_words_of_advice() -> None:
-    """Advice that names no change names its flag in what to do."""
-    words = advice(itl(0.015, 0.016, 0.017), actions=("--enable-prefix-caching (now False; takes a restart)",))
-    before = replace(side(1, SECONDS, caching=False), recommendations=(words,))
-    assert verify(before, side(2, SECONDS))[0].covered is True
 
 
 @pytest.mark.parametrize(
