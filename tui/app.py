@@ -28,8 +28,8 @@ from tui.view import (
     chosen_gpu,
     chosen_risk,
     chosen_target,
+    folded,
     on_quiet,
-    open_risks,
     ordered_gpus,
 )
 
@@ -51,6 +51,9 @@ SILENCE = 10.0
 MESSAGE = 8.0
 """Seconds for which a message stands in the footer."""
 
+MARKED = 2.5
+"""Seconds for a mark, counted at each second: it is set, and the keys are needed again."""
+
 
 class SnapshotReady(Message, bubble=False):
     """A new moment to show."""
@@ -67,9 +70,10 @@ class SnapshotReady(Message, bubble=False):
 class Said(Message, bubble=False):
     """One line for the footer."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, seconds: float = MESSAGE) -> None:
         super().__init__()
         self.line = line
+        self.seconds = seconds
 
 
 def choose_charset(terminal: str, *, ascii_only: bool) -> Charset:
@@ -170,7 +174,7 @@ class ChimeraApp(App[None]):
 
     def on_said(self, message: Said) -> None:
         """Show a line in the footer for a while."""
-        self._said_for = MESSAGE
+        self._said_for = message.seconds
         self._look(message=message.line)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -237,7 +241,7 @@ class ChimeraApp(App[None]):
 
     def action_mark(self) -> None:
         """Mark this moment, so that what comes after can be told from what came before."""
-        self.post_message(Said(self._mark()))
+        self.post_message(Said(self._mark(), MARKED))
 
     def _write(self, snapshot: Snapshot) -> None:
         try:
@@ -281,7 +285,7 @@ class ChimeraApp(App[None]):
             gpus = ordered_gpus(self.snapshot)
             at = gpus.index(chosen_gpu(self.snapshot, self.view) or gpus[0])
             self._look(gpu=gpus[max(0, min(len(gpus) - 1, at + step))].uuid)
-        elif self.view.focus == "risks" and (risks := open_risks(self.snapshot)):
+        elif self.view.focus == "risks" and (risks := [row[0] for row in folded(self.snapshot)]):
             current = chosen_risk(self.snapshot, self.view) or risks[0]
             at = len(risks) if self.view.risk == QUIET else risks.index(current)
             at = max(0, min(len(risks), at + step))  # below the last of them is the line of those that do not hold

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.layout import Counts, layout
 from tui.panes import (
+    advice,
     capacity,
     device,
     footer,
@@ -21,7 +22,7 @@ from tui.panes import (
     why,
 )
 from tui.rows import fit_row, to_ascii
-from tui.view import chosen_risk, chosen_target, open_risks
+from tui.view import chosen_risk, chosen_target, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,7 @@ PANES: Mapping[str, Pane] = {
     "host": host.host,
     "risks": risks.risks,
     "evidence": risks.evidence,
-    "advice": risks.advice,
+    "advice": advice.advice,
     "unseen": risks.unseen,
     "events": risks.events,
 }
@@ -74,9 +75,9 @@ def counts(snapshot: Snapshot, view: View, width: int) -> Counts:
         verdict=len(header.verdict_lines(snapshot, width)),
         targets=len(snapshot.targets),
         gpus=max(gpus.gpu_lines(snapshot, width), 1 if gpus.unseen_reason(snapshot) else 0),
-        risks=len(open_risks(snapshot)),
+        risks=len(folded(snapshot)),
         quiet=int(bool(watched.counted(snapshot, more=False))),
-        advice=len(risks.advice_lines(snapshot, view, width)),
+        advice=len(advice.advice_lines(snapshot, view, width)),
         estimates=capacity.lines(snapshot, target),
         unseen=risks.unseen_lines(snapshot, width) if snapshot.not_visible else 0,
         host=int(snapshot.host is not None),

@@ -5,6 +5,7 @@ A Row is a tuple of (text, style name) spans. Everything here is pure; the names
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
@@ -136,6 +137,17 @@ def wrap(text: str, width: int, most: int | None = None) -> list[str]:
     return lines
 
 
+def with_tail(lines: list[str], tail: str, room: int, last: int, most: int | None) -> list[str]:
+    """Put a tail behind the last of `lines`, shortened if need be; a second line, if any, has `last` cells."""
+    if not lines:
+        return [tail.strip()]
+    if not tail or cells(lines[-1]) + cells(tail) <= (last if len(lines) > 1 else room):
+        return [*lines[:-1], lines[-1] + tail]
+    if len(lines) == 1 and most != 1:
+        return [*lines, tail.strip()]
+    return [*lines[:-1], crop_words(lines[-1].removesuffix("…"), max(1, room - cells(tail))) + tail]
+
+
 def bar(fraction: float | None, width: int) -> str:
     """Draw a share (0 to 1, more is cut) as a bar of `width` cells, to the eighth of a cell; nothing when unknown."""
     if fraction is None or not 0 <= fraction < float("inf"):
@@ -152,7 +164,11 @@ def to_ascii(row: Row) -> Row:
     return tuple((text if text.isascii() else _ascii(text), style) for text, style in row)
 
 
+_DEGREES = re.compile(r"([-\d.]+) °C")
+
+
 def _ascii(text: str) -> str:
+    text = _DEGREES.sub(r" \1 C", text).replace("°C", "C ")  # the cell of the sign goes where no word is torn
     return "".join(
         character if character.isascii() else "?" * cell_len(character) for character in text.translate(_ASCII)
     )

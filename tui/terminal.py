@@ -12,6 +12,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import termios
 import threading
 from typing import TYPE_CHECKING
@@ -29,12 +30,27 @@ RESTORE = (
 )
 """Ends the kitty keyboard protocol, mouse reports, bracketed paste, focus and size reports; wraps lines again, leaves
 the alternate screen, shows the cursor."""
-_INPUT, _SCREEN = 0, 2  # Textual reads standard input and writes standard error
+_INPUT, _OUTPUT, _ERRORS = 0, 1, 2  # Textual reads standard input and writes standard error
 
 
 def is_terminal() -> bool:
-    """Tell whether a screen can be shown: all three standard streams are a terminal, and not a `dumb` one."""
-    return all(os.isatty(stream) for stream in (0, 1, 2)) and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    """Tell whether a screen can be shown: standard input and output are a terminal, and not a `dumb` one.
+
+    Standard error may go into a file: `drawn_on_output` lets Textual draw all the same.
+    """
+    return os.isatty(_INPUT) and os.isatty(_OUTPUT) and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+
+
+@contextlib.contextmanager
+def drawn_on_output() -> Iterator[None]:
+    """Let Textual, which draws on standard error, draw on standard output where the former is no terminal."""
+    before = sys.__stderr__
+    if not os.isatty(_ERRORS):
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]  # the one way to tell its driver
+    try:
+        yield
+    finally:
+        sys.__stderr__ = before  # type: ignore[misc]
 
 
 @contextlib.contextmanager
@@ -59,7 +75,8 @@ def guarded(leave: Callable[[int], None]) -> Iterator[None]:
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     threading.Thread(target=_watch, args=(end, over), daemon=True, name="terminal-watch").start()
     try:
-        yield
+        with drawn_on_output():
+            yield
     finally:
         over.set()
         for number, handler in before.items():
@@ -74,10 +91,11 @@ def _end_by_force(code: int, attributes: list[object] | None, over: threading.Ev
             # flushing the output first, because a stalled terminal would make `TCSADRAIN` wait for ever
             termios.tcflush(_INPUT, termios.TCOFLUSH)
             termios.tcsetattr(_INPUT, termios.TCSANOW, attributes)  # type: ignore[arg-type]
+    screen = _ERRORS if os.isatty(_ERRORS) else _OUTPUT
     with contextlib.suppress(OSError):
-        os.set_blocking(_SCREEN, False)
-        os.write(_SCREEN, RESTORE)
-        os.set_blocking(_SCREEN, True)
+        os.set_blocking(screen, False)
+        os.write(screen, RESTORE)
+        os.set_blocking(screen, True)
     os._exit(code)
 
 

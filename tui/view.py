@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -55,10 +56,25 @@ def open_risks(snapshot: Snapshot) -> tuple[Risk, ...]:
     return tuple(risk for risk in snapshot.risks if risk.state in _STATES)
 
 
+def folded(snapshot: Snapshot) -> tuple[tuple[Risk, ...], ...]:
+    """Group the open risks into what has a row each: the same finding about several GPUs is one."""
+    rows: dict[tuple[object, ...], list[Risk]] = {}
+    for risk in open_risks(snapshot):
+        about = "gpu" if (risk.target or "").startswith("gpu:") else risk.target
+        rows.setdefault((risk.id, risk.state, risk.severity, about), []).append(risk)
+    return tuple(map(tuple, rows.values()))
+
+
+def alike(snapshot: Snapshot, risk: Risk) -> tuple[Risk, ...]:
+    """List the findings that share a row with this one, itself among them."""
+    return next((row for row in folded(snapshot) if risk in row), (risk,))
+
+
 def chosen_risk(snapshot: Snapshot, view: View) -> Risk | None:
-    """Find the chosen risk; the worst where none is chosen or the chosen one has gone."""
-    risks = open_risks(snapshot)
-    return next((risk for risk in risks if (risk.id, risk.target) == view.risk), risks[0] if risks else None)
+    """Find the first risk of the chosen row; the worst where none is chosen or the chosen one has gone."""
+    rows = folded(snapshot)
+    chosen = next((row for row in rows if any((risk.id, risk.target) == view.risk for risk in row)), None)
+    return chosen[0] if chosen else rows[0][0] if rows else None
 
 
 def on_quiet(snapshot: Snapshot, view: View) -> bool:
@@ -120,12 +136,22 @@ def withheld_for(snapshot: Snapshot, risk: Risk) -> tuple[Withheld, ...]:
 
 def serving(snapshot: Snapshot, target: Target | None) -> bool:
     """Tell whether a server answers and makes progress: if not, what its latencies were says nothing about now."""
-    if target is None or target.state is not State.OK:
-        return False
-    return not any(
-        risk.id == "stuck_server" and risk.target == target.id and risk.state is RiskState.FIRING
-        for risk in snapshot.risks
-    )
+    return target is not None and target.state is State.OK and _stuck(snapshot, target) is None
+
+
+def _stuck(snapshot: Snapshot, target: Target) -> Risk | None:
+    named = (risk for risk in snapshot.risks if risk.id == "stuck_server" and risk.target == target.id)
+    return next((risk for risk in named if risk.state is RiskState.FIRING), None)
+
+
+def idle_seconds(snapshot: Snapshot, target: Target | None) -> float | None:
+    """Tell how old the latencies of a server are that answers no more, or stands still; None where it serves."""
+    if target is None or serving(snapshot, target):
+        return None
+    stuck = _stuck(snapshot, target)
+    if stuck is not None and stuck.since is not None:
+        return max(0.0, snapshot.generated_wall - datetime.fromisoformat(stuck.since).timestamp())
+    return target.age_seconds
 
 
 def severity_style(severity: Severity) -> StyleName:

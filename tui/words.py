@@ -43,6 +43,13 @@ QUANTITIES = {
     "requests_running": "running",
     "kv_cache_usage": "KV cache",
 }
+TITLES = {
+    "ecc_uncorrected": "Uncorrectable ECC errors",
+    "driver_unresponsive": "GPU driver silent",
+    "quality_regression": "Quality regression",
+    "model_drift": "Model drift",
+}
+"""Titles of risks in short, where the whole one does not fit."""
 THROTTLES = {
     "hw_thermal": "THERMAL",
     "sw_thermal": "THERMAL",

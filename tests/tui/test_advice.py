@@ -85,7 +85,7 @@ def test_load_and_headroom_keep_their_intervals_longest() -> None:
     healthy = canned.healthy()
     wide = capacity_line(healthy, 140)
     assert "load 42 % (37-46, B)   headroom +69 % (35-103, C)   capacity 20/s (16-24, C)" in wide
-    assert "within the ITL objective at least 22/s (C)" in wide
+    assert "mean ITL at limit at least 22/s (C)" in wide
     assert capacity_line(healthy, 60) == " load 42 % (37-46, B)   headroom +69 % (35-103, C)"
     assert capacity_line(healthy, 44) == " load 42 % (37-46, B)   headroom +69 % (C)"
     assert capacity_line(healthy, 40) == " load 42 % (B)   headroom +69 % (C)"

@@ -14,7 +14,7 @@ from metrics.snapshot import Effect, Grade, Recommendation, Risk, RiskState, Sev
 from tests.tui import canned
 from tui import effects, words
 from tui.frame import frame
-from tui.panes import graphs, header, host, load, risks
+from tui.panes import advice, graphs, header, host, load, risks
 from tui.rows import crop_words, text_of
 from tui.view import View
 
@@ -103,11 +103,11 @@ def test_since_when() -> None:
     assert "since" not in text_of(header.verdict(canned.healthy(), View(), 80, 1))
 
 
-def test_count_of_others_takes_no_line_of_its_own() -> None:
-    """`(+1 more)` alone on a second line is left out, because the risks count themselves."""
+def test_count_of_others_is_never_lost() -> None:
+    """How many more fire stands behind the verdict, in a line of its own where the sentence fills the first."""
     text = "model overloading: 54 waiting for 41 s, TTFT p95"
     verdict = Verdict(Severity.CRITICAL, f"{text} (+1 more)")
-    assert header.verdict_lines(canned.overloaded(verdict=verdict), 80) == [text]
+    assert header.verdict_lines(canned.overloaded(verdict=verdict), 80) == [text, "(+1 more)"]
     assert header.verdict_lines(canned.overloaded(verdict=verdict), 120) == [f"{text} (+1 more)"]
 
 
@@ -119,12 +119,12 @@ def advised(*actions: str, effect: Effect | None = None) -> Snapshot:
 
 def test_advice_is_what_to_do() -> None:
     """The advice names the flag and the restart, never the evidence again, and is cut at a word."""
-    flag = "--max-num-queued-reqs N: what comes above it gets 503 (now: not told by the server; takes a restart)"
-    line = risks.advice_lines(advised(flag), View(), 80)[0]
-    assert line == "Cap the queue: --max-num-queued-reqs N (restart)"
+    flag = "--max-num-queued-reqs 9: what comes above it gets 503 (now: not told by the server; takes a restart)"
+    line = advice.advice_lines(advised(flag), View(), 80)[0]
+    assert line == "Cap the queue: --max-num-queued-reqs 9 (restart)"
     effect = Effect("queue_seconds", 32.5, 0.0, None, 2.0, "s", "bound", Grade.C)
-    assert risks.advice_lines(advised(effect=effect), View(), 80)[0] == "Cap the queue: queue 32.5 → 0-2 s (C)"
-    assert "602" not in text_of(risks.advice(advised(flag, "restart it"), View(), 120, 3))
+    assert advice.advice_lines(advised(effect=effect), View(), 80)[0] == "Cap the queue: queue 32.5 → 0-2 s (C)"
+    assert "602" not in text_of(advice.advice(advised(flag, "restart it"), View(), 120, 3))
     assert words.action("-np lower (now 8; takes a restart)") == "-np lower (now 8, restart)"
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
-import pytest
 
 from metrics.sample import State
-from metrics.snapshot import Driver, Risk, RiskState, Severity
+from metrics.snapshot import Change, Driver, Evidence, Recommendation, Risk, RiskState, Severity, Verdict
 from tests.tui import canned
+from tui.app import MARKED, ChimeraApp
 from tui.frame import frame
-from tui.panes import findings, gpus
-from tui.rows import text_of
-from tui.view import View
+from tui.panes import advice, capacity, findings, footer, gpus, graphs, header, load, reference, risks, why
+from tui.rows import text_of, to_ascii
+from tui.view import QUIET, View, chosen_risk, folded
 
 replace = msgspec.structs.replace
 
@@ -20,7 +22,7 @@ def capped(index: int, **changes: object) -> Risk:
     """GPU `index` at its power limit."""
     one = Risk("power_cap", "Power limit reached", RiskState.FIRING, Severity.WARNING, "certain", "medium",
                f"GPU {index} runs at its power limit.", "", canned.overloading().since,
-               f"gpu:{canned.gpu(index).uuid}", f"GPU {index}, at its power limit for 71 % of the last 30 s")  # fmt: skip
+               f"gpu:{canned.gpu(index).uuid}", f"GPU {index}, at its power limit for 71 % of 30 s")  # fmt: skip
     return replace(one, **changes)
 
 
@@ -43,3 +45,111 @@ def test_a_silent_gpu_says_why() -> None:
     assert findings.note(snapshot, silent, 40) == ("43 s old: NVML does not answer", "warning")
     assert findings.note(snapshot, silent, 24) == ("43 s old, no answer", "warning")
     assert "43 s old, no answer" in text_of(frame(snapshot, View(), 80, 24))
+
+
+def of_eight(**changes: object) -> tuple[Risk, ...]:
+    return tuple(capped(index, **changes) for index in range(8))
+
+
+def test_one_finding_about_several_gpus_has_one_row() -> None:
+    """The same of eight GPUs is a row with their numbers; what it is opens the first, and its page names all."""
+    eight = canned.overloaded(8, risks=(canned.overloading(), *of_eight()))
+    assert len(folded(eight)) == 2
+    text = text_of(risks.risks(eight, View(), 120, 6))
+    assert "GPUs 0-7: at its power limit for 71 %" in text
+    assert "8 firing" not in text
+    assert "9 firing" in text
+    view = View(risk=("power_cap", capped(5).target))
+    found = chosen_risk(eight, view)
+    assert found is not None
+    assert found.target == capped(0).target
+    page = text_of(why.why(eight, View(opened=("power_cap", capped(0).target)), 80, 40))
+    assert all(f"GPU {index}, at its" in page for index in range(1, 8))
+
+
+def test_findings_that_differ_keep_their_rows() -> None:
+    """Another state is another row; numbers that differ make the first an example."""
+    mixed = (*of_eight()[:2], capped(2, state=RiskState.PENDING), capped(3, summary="GPU 3, at 99 %"))
+    snapshot = canned.overloaded(8, risks=mixed)
+    assert [len(row) for row in folded(snapshot)] == [3, 1]
+    assert "GPUs 0-1, 3: e.g. at its power" in text_of(risks.risks(snapshot, View(), 120, 4))
+
+
+def test_how_many_more_is_kept_at_80_columns() -> None:
+    """A verdict of two full lines and more ends in how many more fire."""
+    long = "power limit reached: GPU 0, at its power limit for 71 % of the last 30 s, clock 1324 MHz of 1980 MHz"
+    snapshot = canned.overloaded(verdict=Verdict(Severity.WARNING, f"{long} (+7 more)"))
+    assert "(+7 more)" in text_of(header.verdict(snapshot, View(), 80, 2))
+    assert "(+7 more)" in text_of(header.verdict(snapshot, View(), 60, 1))
+
+
+def test_advice_in_a_line_can_be_done() -> None:
+    """A flag without a value worked out does not stand beside the title: the first action that can be done does."""
+    one = Recommendation("x", "Give the server its GPU alone",
+                         ("--gpu-memory-utilization lower (now 0.9; takes a restart)", "stop what else runs on it"),
+                         None, (), ("model_overloading",), None,
+                         (Change("--gpu-memory-utilization", "0.9", "lower", restart=True),))  # fmt: skip
+    snapshot = canned.overloaded(recommendations=(one,))
+    assert advice.advice_lines(snapshot, View(), 80) == ["Give the server its GPU alone: stop what else runs on it"]
+    for action, can in (("--kv-cache-dtype fp8", True), ("--max-num-seqs 49 (now 8)", True), ("-np N", False),
+                        ("--async-scheduling (takes a restart)", True), ("--swap-space GB: more", False)):  # fmt: skip
+        assert advice.says_how(replace(one, changes=()), action) is can
+
+
+def test_only_a_limit_of_what_is_drawn_is_drawn() -> None:
+    """The threshold of a ratio has no line on an axis of requests; that of the requests themselves has."""
+    for value, limit, drawn in ((1.9, 1.5, False), (54.0, 8.0, True)):
+        risk = replace(canned.overloading(), evidence=(Evidence("requests_waiting", value, "1", limit, 10.0),))
+        rows = why.why(canned.overloaded(risks=(risk,)), View(), 80, 40)
+        assert any("┈ limit" in text_of([row]) for row in rows) is drawn
+
+
+def test_labels_and_values_never_touch() -> None:
+    """Between a label and its value there is a blank, also in the narrowest cell; the help has room for its names."""
+    for label, value in (("mean prompt", "15100 tok/s"), ("run/wait", "127/1740"), ("TTFT p95", "250-500 ms")):
+        for width in (40, 80, 100):
+            line = text_of(load.grid_of([(label, value, "plain"), ("x", "1", "plain")], width, 1))
+            assert f" {value}" in line or f" {value.replace(' ', '')}" in line
+    assert "cached  prompt tokens taken" in text_of(reference.help_rows(120))
+    assert text_of([to_ascii((("48 °C", "plain"),))]) == " 48 C"
+
+
+def test_latencies_of_a_stuck_server_have_their_age() -> None:
+    """While a server answers and makes no progress, the title of its latencies says how old they are."""
+    stuck = replace(canned.overloading(), id="stuck_server")
+    assert "TTFT s, 41 s old" in text_of(graphs.ttft(canned.overloaded(risks=(stuck,)), View(), 60, 6))
+    assert " old" not in text_of(graphs.ttft(canned.overloaded(), View(), 60, 6))
+    rows = load.load(canned.overloaded(risks=(stuck,)), View(), 60, 6)
+    prompt = next(row for row in rows if "prompt" in text_of([row]))
+    assert {style for text, style in prompt if "974" in text} == {"dim"}
+
+
+def test_what_fires_keeps_the_only_row() -> None:
+    """With one row the choice goes to the heading, which counts what does not hold; what fires stays."""
+    snapshot = canned.overloaded(risks=(canned.overloading(), *canned.quiet_risks()))
+    text = text_of(risks.risks(snapshot, View(risk=QUIET), 80, 2))
+    assert text.startswith("▸RISKS 1 firing, 9 not observed")
+    assert " CRITICAL  model overloading" in text
+
+
+def test_a_mark_goes_soon_and_its_remark_makes_room() -> None:
+    """The keys come back after about 2 s; a remark in brackets that does not fit is left out."""
+    line = "mark 1 set (compare needs a recording: --record FILE)"
+    assert line in text_of(footer.footer(None, View(message=line), 80, ()))
+    assert text_of(footer.footer(None, View(message=line), 40, ())) == " mark 1 set"
+    app = ChimeraApp(lambda _: lambda: None, window_seconds=300.0, charset="braille", export=lambda _: "",
+                     set_window=lambda _: None, mark=lambda: line)  # fmt: skip
+
+    async def press() -> None:
+        async with asyncio.timeout(20), app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("m")
+            while not app.view.message:
+                await pilot.pause(0.01)
+            assert app._said_for <= MARKED <= 3.0
+
+    asyncio.run(press())
+
+
+def test_the_mean_at_its_limit_is_not_called_within() -> None:
+    """The rate at which the mean ITL is at the limit is a bound for a p95, and says that it is of the mean."""
+    assert "mean ITL at limit" in dict(capacity.named(canned.healthy().targets[0]))

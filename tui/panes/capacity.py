@@ -8,7 +8,7 @@ from metrics import units
 from tui import effects, words
 from tui.panes.page import INDENT, heading, text
 from tui.rows import cells, crop_words, fit, fit_row
-from tui.view import chosen_target
+from tui.view import chosen_target, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tui.view import View
 
 _GAP = "   "
-_WITHIN = "within the ITL objective"
+_AT_LIMIT = "mean ITL at limit"
+"""A bound from above of the rate at which an objective for a quantile of ITL holds: its mean is there at the limit."""
 _ALWAYS = {"load", "headroom"}
 """What has its place also while it is not known."""
 _LEAST_NEEDS = 20
@@ -36,13 +37,13 @@ _COLUMNS: tuple[tuple[str, int, Callable[[LoadLevel], str]], ...] = (
 
 
 def named(target: Target) -> list[tuple[str, Effect]]:
-    """Name the estimates of a server: load, headroom, capacity, the rate within its objective."""
+    """Name the estimates of a server: load, headroom, capacity, the rate at which its mean ITL is at the limit."""
     of = {each.quantity: each for each in target.estimates if each.quantity != "requests_finished"}
     rates = [each for each in target.estimates if each.quantity == "requests_finished"]
     found = [("load", of.get("load")), ("headroom", of.get("headroom"))]
     if rates:
         found.append(("measured capacity" if rates[0].basis == "measured" else "capacity", rates[0]))
-    found += [(_WITHIN, each) for each in rates[1:2]]
+    found += [(_AT_LIMIT, each) for each in rates[1:2]]
     return [(name, each) for name, each in found if each is not None]
 
 
@@ -54,7 +55,10 @@ def estimates(snapshot: Snapshot, view: View, width: int, height: int) -> list[R
     target = chosen_target(snapshot, view)
     if target is None:
         return []
-    return [_line(named(target), width), *level_rows(told_apart(snapshot, target), width)][:height]
+    return [
+        _line(named(target), width, current=serving(snapshot, target)),
+        *level_rows(told_apart(snapshot, target), width),
+    ][:height]
 
 
 def lines(snapshot: Snapshot, target: Target | None) -> int:
@@ -75,13 +79,13 @@ def _levels(snapshot: Snapshot, target: Target) -> list[LoadLevel]:
     return [each for each in snapshot.levels if each.target == target.id]
 
 
-def _line(items: Sequence[tuple[str, Effect]], width: int) -> Row:
+def _line(items: Sequence[tuple[str, Effect]], width: int, *, current: bool) -> Row:
     shown = [(name, each) for name, each in items if each.basis != "unknown" or name in _ALWAYS]
     said = next((each for each in _shorter_and_shorter(shown) if _cells(each) <= width), [])
     spans: list[Span] = []
     for name, value in said:
         spans += [(_GAP if spans else " ", "plain"), (f"{name} ", "dim")]
-        spans.append((value, "dim" if value == units.UNKNOWN else "plain"))
+        spans.append((value, "plain" if current and value != units.UNKNOWN else "dim"))
     needs = next((each.needs for _, each in shown if each.needs), "")
     left = width - _cells(said) - cells("needs ") - 1
     if needs and left >= _LEAST_NEEDS:

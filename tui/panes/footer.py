@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tui.rows import cells, fit_row, spread
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from tui.rows import Row, Span
     from tui.view import View
 
+_REMARK = re.compile(r" \([^()]*\)$")
+"""What a message says in brackets at its end, where there is room for it."""
 _OVERVIEW = (
     ("?", "help"),
     ("enter", "why"),
@@ -30,7 +33,8 @@ _DEEPER = (("esc", "back"), ("↑↓", "scroll"), ("e", "export"), ("p", "pause"
 def footer(snapshot: Snapshot | None, view: View, width: int, hidden: Sequence[str]) -> list[Row]:
     """Name the keys, then what is hidden; or the message, as long as there is one."""
     if view.message:
-        return [fit_row(((f" {view.message}", "bold"),), width)]
+        said = view.message if cells(view.message) < width else _REMARK.sub("", view.message)
+        return [fit_row(((f" {said}", "bold"),), width)]
     keys = list(_OVERVIEW if view.page == "overview" else _DEEPER)
     if view.page == "overview" and snapshot is not None and len(snapshot.targets) > 1:
         keys.insert(1, ("[ ]", "server"))

@@ -143,8 +143,8 @@ def _line(
             spans += [("  ", "plain"), (fit(drawn, spark), "dim" if stale else alarm.get(quantity, "series1"))]
     room = max(0, width - sum(cells(text) for text, _ in spans) - 2)
     note, look = findings.note(snapshot, gpu, room)
-    if look == "dim":  # nothing is wrong with it: there is room for who uses it
-        note = " · ".join(filter(None, (note, _servers(snapshot, gpu))))
+    users = " · ".join(filter(None, (note, _servers(snapshot, gpu))))
+    note = users if gpu.state is State.OK and gpu.throttled_seconds is None and cells(users) <= room else note
     spans.append((f"  {crop_words(note, room)}", look))
     return fit_row(spans, width)
 

@@ -10,7 +10,7 @@ from metrics.snapshot import Measure
 from tui import words
 from tui.plot import Grid, Series, Threshold, plot
 from tui.rows import cells, fit, fit_row, spread
-from tui.view import alarms, chosen_target, serving
+from tui.view import alarms, chosen_target, idle_seconds, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,8 +109,9 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
             Head("p95", _quantile(measure.p95, scale), alarm, 9, 0),
             Head("p99", _quantile(measure.p99, scale), "series2", 8, 2),
         ]
-    title = f"{title} {unit}"
-    heads = _kept(title, heads, width)
+    old = idle_seconds(snapshot, target)
+    title, age = f"{title} {unit}", "" if old is None else f", {units.duration(old)} old"
+    heads = _kept(title + age, heads, width)
     named = {head.label for head in heads}
     drawn = [
         (tracks[f"{name}_{q}"], style, mark) for q, style, mark in _QUANTILES if q in named and f"{name}_{q}" in tracks
@@ -122,7 +123,7 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
     grid = _grid([track for track, _, _ in drawn], scale, target, snapshot)
     body = plot(series, grid, width, height - 1, view.charset, threshold)
     current = serving(snapshot, target)
-    return [_heading(title, heads, width, current=current), *_dimmed(body, target)][:height]
+    return [_heading(title, heads, width, current=current, age=age), *_dimmed(body, target)][:height]
 
 
 def _quantile(quantile: Quantile | None, scale: float, *, estimate: bool = False) -> str:
@@ -180,9 +181,9 @@ def _kept(title: str, heads: Sequence[Head], width: int) -> list[Head]:
     return [head for head in heads if head in kept]
 
 
-def _heading(title: str, heads: Sequence[Head], width: int, *, current: bool) -> Row:
+def _heading(title: str, heads: Sequence[Head], width: int, *, current: bool, age: str = "") -> Row:
     """Write the title and the head values in fixed slots; dim where they say nothing about now."""
-    left: Row = ((f" {title}", "bold"),)
+    left: Row = ((f" {title}", "bold"), (age, "dim"))
     right: list[Span] = []
     for head in heads:
         shown: StyleName = "dim" if not current or head.value == units.UNKNOWN else head.style

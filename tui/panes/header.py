@@ -10,7 +10,7 @@ from metrics.sample import State
 from metrics.snapshot import RiskState, Severity
 from tui import words
 from tui.panes.gpus import ranges
-from tui.rows import cells, crop, fit_row, row_width, spread, wrap
+from tui.rows import cells, crop, fit_row, row_width, spread, with_tail, wrap
 from tui.view import chosen_target, serving
 
 if TYPE_CHECKING:
@@ -109,20 +109,19 @@ _MORE = re.compile(r" \(\+\d+ more\)$")
 def verdict_lines(snapshot: Snapshot, width: int) -> list[str]:
     """Break the verdict into the lines that it takes beside its badge and the time since when it is so."""
     badge, _ = _verdict_badge(snapshot)
-    room = max(1, width - cells(badge) - 4 - cells(_since(snapshot, width)))
+    room = max(1, width - cells(badge) - 4)
     text = snapshot.verdict.text.removeprefix("pending: ")  # the badge says it
-    short = _MORE.sub("", text)
-    # how many more there are stands above the risks as well: it is not worth a line of its own
-    if len(wrap(short, room)) < len(wrap(text, room)):
-        text = short
-    return wrap(text, room) or [""]
+    return _with_more(text, room - cells(_since(snapshot, width)), room)
 
 
-def _within(text: str, room: int, height: int) -> list[str]:
-    """Break the verdict into so many lines: without its last clauses, as the page of the risk says them all."""
-    while len(wrap(text, room)) > height and "; " in text:
-        text = text.rsplit("; ", 1)[0]
-    return wrap(text, room, height)
+def _with_more(text: str, room: int, last: int, height: int | None = None) -> list[str]:
+    """Break the verdict into lines; it keeps how many more there are, and loses its last clauses without room."""
+    found = _MORE.search(text)
+    more = found[0] if found else ""
+    said = text.removesuffix(more)
+    while height is not None and len(wrap(said, room)) > height and "; " in said:  # its page says every clause
+        said = said.rsplit("; ", 1)[0]
+    return with_tail(wrap(said, room, height), more, room, last, height)
 
 
 def _since(snapshot: Snapshot, width: int) -> str:
@@ -158,7 +157,8 @@ def verdict(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
         return [fit_row(((line, style),), width) for line in text]
     lines, since = verdict_lines(snapshot, width), _since(snapshot, width)
     if len(lines) > height:  # the sentence comes before the time, which it tells as well
-        lines, since = _within(snapshot.verdict.text, max(1, width - cells(badge) - 4), height), ""
+        room = max(1, width - cells(badge) - 4)
+        lines, since = _with_more(snapshot.verdict.text, room, room, height), ""
     first: Row = ((" ", "plain"), (badge, style), ("  ", "plain"), (lines[0], "bold"))
     rows = [spread(first, ((since, "dim"),), width) if since else fit_row(first, width)]
     indent = " " * (cells(badge) + 3)

@@ -65,13 +65,14 @@ def load(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
             target,
         ),
     ]
+    look: StyleName = "plain" if serving(snapshot, target) else "dim"
     if height > 3 and (probe := get("probe_ttft_seconds")) is not None:
         own = words.bounds(get("ttft_seconds"), "p50")  # of all requests, by the server's clock: not the same quantity
-        rows.append(_pair("probe TTFT", words.bounds(probe, "p50"), "server TTFT", own, width))
+        rows.append(_pair("probe TTFT", words.bounds(probe, "p50"), "server TTFT", own, width, look))
     if height > 3:
         peak = get("requests_waiting")
         tokens = f"{units.count(capacity)} tok" if capacity else units.UNKNOWN
-        rows.append(_pair("peak waiting", units.count(peak.max if peak else None), "KV capacity", tokens, width))
+        rows.append(_pair("peak waiting", units.count(peak.max if peak else None), "KV capacity", tokens, width, look))
     if height > 4:
         rows.append(
             _pair(
@@ -80,6 +81,7 @@ def load(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
                 "mean prompt",
                 _tokens(get("prompt_tokens_total")),
                 width,
+                look,
             )
         )
     return rows[:height]
@@ -96,8 +98,8 @@ def _tokens(measure: Measure | None) -> str:
     return words.rate(measure, "tok")
 
 
-def _pair(name: str, value: str, other: str, second: str, width: int) -> Row:
-    return grid_of([(name, value, "plain"), (other, second, "plain")], width, 1)[0]
+def _pair(name: str, value: str, other: str, second: str, width: int, style: StyleName) -> Row:
+    return grid_of([(name, value, style), (other, second, style)], width, 1)[0]
 
 
 def _history(target: Target, name: str, room: int, view: View) -> str:
@@ -124,17 +126,20 @@ def _nothing(text: str, width: int, height: int) -> list[Row]:
 
 def grid_of(items: Sequence[tuple[str, str, StyleName]], width: int, height: int) -> list[Row]:
     """Lay out (label, value, style) cells in columns, row by row; values end at the same column."""
-    columns = max(1, (width + 2) // (_CELL + 3))
+    columns = max(1, min(len(items), (width + 2) // (_CELL + 3)))
     size = max(1, min(_CELL + 6, (width - 1 - 3 * (columns - 1)) // columns))
     rows: list[Row] = []
     for at in range(0, min(len(items), columns * height), columns):
         spans: list[Span] = []
-        for index, (label, value, style) in enumerate(items[at : at + columns]):
-            room = max(0, size - cells(value))
+        for index, (title, whole, style) in enumerate(items[at : at + columns]):
             # by the width of the cell and not of its value, so that nothing jitters; the help says what is a mean
-            name = label if size > _CELL + 2 else label.removesuffix(" avg")
+            name = title if size > _CELL + 2 else title.removesuffix(" avg")
+            # the blank before its unit is the first to go
+            value = whole if cells(name) + 1 + cells(whole) <= size else whole.replace(" ", "")
+            room = max(0, size - cells(value))
+            label = fit(fit(name, room - 1), room)  # a blank between the two, however long they are
             shown: StyleName = "dim" if value == units.UNKNOWN else style
-            spans += [("   " if index else " ", "plain"), (fit(name, room), "dim"), (fit(value, size - room), shown)]
+            spans += [("   " if index else " ", "plain"), (label, "dim"), (fit(value, size - room), shown)]
         rows.append(fit_row(spans, width))
     return rows
 
@@ -210,7 +215,7 @@ def numbers(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
         ("TTFT p95", words.bounds(get("ttft_seconds"), "p95"), alarm.get("ttft_seconds", "plain")),
         ("output", units.value(words.output_now(target), "tok/s"), "plain"),
         ("ITL p95", words.bounds(get("itl_seconds"), "p95"), alarm.get("itl_seconds", "plain")),
-        ("run/wait", f"{running} / {waiting}", alarm.get("requests_waiting", "plain")),
+        ("run/wait", f"{running}/{waiting}", alarm.get("requests_waiting", "plain")),
     ]
     if not serving(snapshot, target):
         items = [(label, value, "dim") for label, value, _ in items]

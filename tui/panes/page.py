@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from metrics import units
 from tui.plot import Grid, Series, Threshold, plot
-from tui.rows import fit_row, spread, wrap
+from tui.rows import crop, fit, fit_row, spread, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 INDENT = 3
 """Cells before running text."""
+LABEL = 11
+"""Cells for the name of a pane that has no heading: `advice`, `not seen`."""
 _SCALES = {
     "ratio": (0.01, "%"),
     "Hz": (1e6, "MHz"),
@@ -64,3 +66,12 @@ def side_by_side(graphs: Sequence[list[Row]], width: int, across: int) -> list[R
         else:
             rows += [fit_row((*left, ("│", "dim"), *right), width) for left, right in zip(*pair, strict=True)]
     return rows
+
+
+def labelled(label: str, lines: Sequence[str], style: StyleName, width: int, height: int) -> list[Row]:
+    """Write lines with their name beside the first."""
+    heads = [f" {label}", *("" for _ in lines[1:])]
+    return [
+        fit_row(((fit(head, LABEL), "bold"), (crop(line, max(0, width - LABEL - 1)), style)), width)
+        for head, line in zip(heads, lines, strict=True)
+    ][:height]

@@ -9,7 +9,7 @@ from metrics.quantity import QUANTITIES, Kind
 from tui import words
 from tui.panes import capacity
 from tui.panes.page import INDENT, heading, text
-from tui.rows import crop, fit, fit_row, wrap
+from tui.rows import cells, crop, fit, fit_row, wrap
 from tui.view import chosen_target
 
 if TYPE_CHECKING:
@@ -110,9 +110,10 @@ def help_rows(width: int) -> list[Row]:
     rows.append(heading("HOW TO READ IT", width))
     rows += text(NOTES, width)
     rows.append(heading("THE NUMBERS", width))
+    label = max(cells(words.quantity(name)) for name in _EXPLAINED) + 2
     for name in _EXPLAINED:
         rows += [
-            fit_row(((f"   {fit(words.quantity(name) if not index else '', 16)}", "plain"), (line, "dim")), width)
-            for index, line in enumerate(wrap(QUANTITIES[name].meaning, max(1, width - 20)))
+            fit_row(((f"   {fit(words.quantity(name) if not index else '', label)}", "plain"), (line, "dim")), width)
+            for index, line in enumerate(wrap(QUANTITIES[name].meaning, max(1, width - label - 4)))
         ]
     return rows

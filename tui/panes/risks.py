@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 from metrics import units
 from metrics.quantity import QUANTITIES
 from metrics.snapshot import RiskState
-from tui import effects, words
+from tui import words
 from tui.panes import watched
+from tui.panes.gpus import ranges
+from tui.panes.page import LABEL, labelled
 from tui.rows import cells, crop, crop_words, fit, fit_row, spread, wrap
-from tui.view import advice_for, chosen_risk, chosen_target, on_quiet, open_risks, severity_style
+from tui.view import (
+    advice_for,
+    chosen_risk,
+    chosen_target,
+    folded,
+    on_quiet,
+    open_risks,
+    severity_style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +32,6 @@ if TYPE_CHECKING:
     from tui.view import View
 
 _STATE = 10
-_INDENT = 11
 _SEPARATOR = " · "
 _TABLE = 132
 """Widest table: beyond, the eye loses the line."""
@@ -30,36 +39,39 @@ _TABLE = 132
 
 def risks(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     """List the risks, worst first, and in a last line those that do not hold; the chosen line has a mark."""
-    shown = open_risks(snapshot)
+    shown = folded(snapshot)
+    firsts = [row[0] for row in shown]
     quiet = watched.counted(snapshot, more=False)
     full, width = width, min(width, _TABLE)
     room = max(0, height - 1)
     below = on_quiet(snapshot, view)
-    items: list[Risk | None] = [*shown, None] if quiet else list(shown)
+    counted = bool(shown) and room < 2  # with a single row what fires keeps it: the heading counts the others
+    items: list[tuple[Risk, ...] | None] = [*shown, None] if quiet and not counted else list(shown)
     chosen = chosen_risk(snapshot, view)
-    at = len(shown) if below else next((index for index, risk in enumerate(shown) if risk is chosen), 0)
+    at = len(shown) if below and not counted else next((i for i, risk in enumerate(firsts) if risk is chosen), 0)
     first = max(0, min(at - room // 2, len(items) - room)) if room > 0 else 0
     visible = items[first : first + room]
-    rows = [_heading(snapshot, shown, width, told=None in visible)]
-    title = _title_width(shown, width)
-    likelihood, impact = _last_columns(width, shown)
-    for risk in visible:
-        mark = "▸" if view.focus == "risks" and (below if risk is None else risk is chosen and not below) else " "
-        if risk is None:
-            rows.append(watched.in_a_line(snapshot, mark, width))
+    here = "▸" if view.focus == "risks" else " "
+    rows = [_heading(snapshot, firsts, width, told=None in visible, mark=here if below and counted else " ")]
+    title = _title_width(firsts, width)
+    likelihood, impact = _last_columns(width, firsts)
+    for row in visible:
+        if row is None:
+            rows.append(watched.in_a_line(snapshot, here if below else " ", width))
         else:
-            rows.append(_line(snapshot, view, risk, mark, title, likelihood, impact, width))
+            mark = here if row[0] is chosen and not below else " "
+            rows.append(_line(snapshot, view, row, mark, title, likelihood, impact, width))
     if not items:
         rows.append(fit_row((("  nothing to judge yet", "dim"),), width))
     return [fit_row(row, full) for row in rows[:height]]
 
 
-def _heading(snapshot: Snapshot, shown: Sequence[Risk], width: int, *, told: bool) -> Row:
+def _heading(snapshot: Snapshot, shown: Sequence[Risk], width: int, *, told: bool, mark: str) -> Row:
     """Count the risks that hold, name the columns; count the others where their line does not."""
     likelihood, impact = _last_columns(width, shown)
     quiet = "" if told else watched.counted(snapshot, more=False)
     tally = ", ".join(filter(None, (_tally(snapshot), quiet))) or "none found"
-    head: Row = ((" RISKS ", "bold"), (tally, "dim"))
+    head: Row = ((f"{mark}RISKS ", "bold"), (tally, "dim"))
     right = f"{'likelihood':<{likelihood}} " if likelihood and shown else ""
     right += f"{'impact':<{impact}} " if impact and shown else ""
     return spread(head, ((right, "dim"),), width) if right else fit_row(head, width)
@@ -86,6 +98,24 @@ def _title_width(shown: Sequence[Risk], width: int) -> int:
     return max(8, min(longest, width // 3, 34))
 
 
+def _titled(risk: Risk, room: int) -> str:
+    """Write the title of a risk; a shorter one where it does not fit."""
+    short = words.TITLES.get(risk.id, "")
+    return short if short and cells(risk.title) > room >= cells(short) else risk.title
+
+
+_OF_GPU = re.compile(r"^GPU \S+?[:,]? ")
+
+
+def _of_several(snapshot: Snapshot, row: Sequence[Risk]) -> str:
+    """Say one finding about several GPUs: `GPUs 0-7: 80 °C`; of the first as an example where they differ."""
+    index = {f"gpu:{gpu.uuid}": gpu.index for gpu in snapshot.gpus}
+    numbers = sorted(number for risk in row if (number := index.get(risk.target or "")) is not None)
+    who = f"GPUs {ranges(numbers)}" if len(numbers) == len(row) else f"{len(row)} GPUs"
+    said = [_OF_GPU.sub("", risk.summary or risk.description) for risk in row]
+    return f"{who}: {'' if len(set(said)) == 1 else 'e.g. '}{said[0]}"
+
+
 def _state(risk: Risk) -> tuple[str, StyleName]:
     if risk.state is RiskState.FIRING:
         return risk.severity.value.upper(), severity_style(risk.severity)
@@ -93,10 +123,18 @@ def _state(risk: Risk) -> tuple[str, StyleName]:
 
 
 def _line(
-    snapshot: Snapshot, view: View, risk: Risk, mark: str, title: int, likelihood: int, impact: int, width: int
+    snapshot: Snapshot,
+    view: View,
+    row: Sequence[Risk],
+    mark: str,
+    title: int,
+    likelihood: int,
+    impact: int,
+    width: int,
 ) -> Row:
+    risk = row[0]
     word, style = _state(risk)
-    summary = risk.summary or risk.description
+    summary = _of_several(snapshot, row) if len(row) > 1 else risk.summary or risk.description
     target = chosen_target(snapshot, view)
     if len(snapshot.targets) > 1 and risk.target is not None and target is not None and risk.target != target.id:
         other = next((each for each in snapshot.targets if each.id == risk.target), None)
@@ -105,7 +143,7 @@ def _line(
     left: Row = (
         (mark, "bold"),
         (fit(word, _STATE), style),
-        (fit(risk.title, title), name),
+        (fit(_titled(risk, title), title), name),
     )
     likely = risk.likelihood if cells(risk.likelihood) <= likelihood else _in_short(risk.likelihood)
     right = f" {fit(likely, likelihood)}" if likelihood else ""
@@ -130,62 +168,21 @@ def _in_short(text: str) -> str:
     return re.split(r"[(:;,]", text, maxsplit=1)[0].strip()
 
 
-def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
-    """Write what to do about the chosen risk, on lines of a width: what and how in the first, then how else."""
-    risk = chosen_risk(snapshot, view)
-    found = advice_for(snapshot, risk)
-    room = max(1, width - _INDENT - 1)
-    if not found:
-        return [crop_words(risk.mitigation, room)] if risk is not None and risk.mitigation else []
-    first = found[0]
-    steps = [words.action(each) for each in first.actions]
-    brings = effects.effect(first.effect) if first.effect is not None else ""
-    how = steps[0] if steps else brings
-    options = [
-        f"{first.title}: {how}; {brings}" if steps and brings else "",
-        f"{first.title}: {how}" if how else first.title,
-        f"{_clause(first.title)}: {how}" if how else "",
-        f"{_clause(first.title)}: {words.gist(how)}; {brings}" if steps and brings else "",
-        f"{_clause(first.title)}: {words.gist(how)}" if how else "",
-    ]
-    said = next((each for each in options if each and cells(each) <= room), options[-1] or first.title)
-    return [crop_words(said, room), *(crop_words(step, room) for step in steps[1:])]
-
-
-def _clause(title: str) -> str:
-    """Keep the first clause of a title: `Cap the queue, so that what is accepted is answered in time`."""
-    return re.split(r"[,:;]", title, maxsplit=1)[0]
-
-
-def advice(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
-    """Say what to do, with what it is expected to bring."""
-    lines = advice_lines(snapshot, view, width)
-    return _labelled("advice", lines, "plain", width, height)
-
-
-def _labelled(label: str, lines: Sequence[str], style: StyleName, width: int, height: int) -> list[Row]:
-    heads = [f" {label}", *("" for _ in lines[1:])]
-    return [
-        fit_row(((fit(head, _INDENT), "bold"), (crop(line, max(0, width - _INDENT - 1)), style)), width)
-        for head, line in zip(heads, lines, strict=True)
-    ][:height]
-
-
 def unseen_lines(snapshot: Snapshot, width: int) -> int:
     """Count the lines that all that could not be seen would take."""
-    return len(wrap(_SEPARATOR.join(map(_short, snapshot.not_visible)), max(1, width - _INDENT - 1)))
+    return len(wrap(_SEPARATOR.join(map(_short, snapshot.not_visible)), max(1, width - LABEL - 1)))
 
 
 def unseen(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     """Name what could not be seen, and why where there is room for that; what only a detail hangs on comes last."""
     del view
-    room = max(1, width - _INDENT - 1)
+    room = max(1, width - LABEL - 1)
     parts = [_short(each) for each in _ranked(snapshot.not_visible)]
     if height == 1:
         if cells(_SEPARATOR.join(parts)) > room:
             parts = [words.quantity(each.what) for each in _ranked(snapshot.not_visible)]
-        return _labelled("not seen", [_as_many(parts, room)], "dim", width, height)
-    return _labelled("not seen", wrap(_SEPARATOR.join(parts), room, height), "dim", width, height)
+        return labelled("not seen", [_as_many(parts, room)], "dim", width, height)
+    return labelled("not seen", wrap(_SEPARATOR.join(parts), room, height), "dim", width, height)
 
 
 def _ranked(unseen: Sequence[NotVisible]) -> list[NotVisible]:
@@ -235,7 +232,7 @@ def evidence(snapshot: Snapshot, view: View, width: int, height: int) -> list[Ro
     head = spread(((" WHY ", "bold"), (risk.title, "dim")), ((f"since {words.clock_of(risk.since)} ", "dim"),), width)
     rows = [head]
     for one in risk.evidence:
-        left = f"{'':<{_INDENT}}{evidence_text(one)}"
+        left = f"{'':<{LABEL}}{evidence_text(one)}"
         rows.append(spread(((left, "plain"),), ((f" {evidence_basis(one)} ", "dim"),), width))
     return rows[:height]
 

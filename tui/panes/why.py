@@ -12,7 +12,7 @@ from tui.panes import onsets, steps
 from tui.panes.page import INDENT, graph, heading, side_by_side, text
 from tui.panes.risks import evidence_basis, evidence_text
 from tui.rows import cells, fit_row, spread
-from tui.view import advice_for, opened_risk, severity_style
+from tui.view import advice_for, alike, opened_risk, severity_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,12 @@ def why(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     if risk is None or risk.state is RiskState.NOT_OBSERVED:
         return _over(risk, view, width)
     advice = advice_for(snapshot, risk)
-    rows: list[Row] = [_title(risk, width), *_odds(risk, width), *text(risk.description, width)]
+    rows: list[Row] = [
+        _title(risk, width),
+        *_odds(risk, width),
+        *text(risk.description, width),
+        *_others(snapshot, risk, width),
+    ]
     if risk.evidence:
         rows += [heading("EVIDENCE", width), *_evidence_rows(risk, width)]
     rows += onsets.onsets(snapshot, risk, width)
@@ -87,6 +92,15 @@ def _odds(risk: Risk, width: int) -> list[Row]:
     return text(" · ".join(filter(None, parts)), width, "dim")
 
 
+def _others(snapshot: Snapshot, risk: Risk, width: int) -> list[Row]:
+    """Say the same finding of the other GPUs that share its row."""
+    found = [each for each in alike(snapshot, risk) if each is not risk]
+    rows = [heading(f"AS WELL  {len(found)}", width)] if found else []
+    for each in found:
+        rows += text(each.summary or each.description, width)
+    return rows
+
+
 def _episodes(risk: Risk, width: int) -> list[Row]:
     """List when it fired, the last five times."""
     rows = [heading("EPISODES", width)] if risk.episodes else []
@@ -126,8 +140,23 @@ def _graphs_of(snapshot: Snapshot, view: View, risk: Risk, width: int, height: i
     tall = 8 if height >= 30 else 6
     size = (width - across + 1) // across
     most = 4 if height >= 30 else across
-    drawn = [graph(title, track, view.charset, size, tall, one.threshold) for title, track, one in found[:most]]
+    drawn = [graph(title, track, view.charset, size, tall, _limit(track, one)) for title, track, one in found[:most]]
     return side_by_side(drawn, width, across)
+
+
+_NEAR = 1.2
+"""How far the value of the evidence may lie outside of what is drawn: of a quantile only its interval is known."""
+
+
+def _limit(track: Track, one: Evidence) -> float | None:
+    """Give the limit to draw: that of a value on this axis, not of a ratio of it to what others have."""
+    if one.unit != track.unit or one.value is None:
+        return None
+    seconds = one.window_seconds if one.window_seconds is not None else len(track.values) * track.step
+    drawn = [each for each in track.values[-max(1, round(seconds / track.step)) :] if each is not None]
+    low, high = one.lo if one.lo is not None else one.value, one.hi if one.hi is not None else one.value
+    near = drawn and min(drawn) <= high * _NEAR and max(drawn) * _NEAR >= low
+    return one.threshold if near else None
 
 
 _STEM = 4
