@@ -33,9 +33,14 @@ def url() -> Iterator[str]:
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def open_one(*arguments: str, size: tuple[int, int] = (80, 24), **environment: str) -> Terminal:
+    def open_one(
+        *arguments: str, size: tuple[int, int] = (80, 24), errors: Path | None = None, **environment: str
+    ) -> Terminal:
         own = {"XDG_CONFIG_HOME": str(tmp_path), **environment}
-        opened.append(Terminal([*PROGRAM, *arguments], size=size, **own))
+        command = [*PROGRAM, *arguments]
+        if errors is not None:
+            command = ["sh", "-c", f'exec "$@" 2>{errors}', "sh", *command]
+        opened.append(Terminal(command, size=size, **own))
         return opened[-1]
 
     yield open_one
@@ -62,6 +67,17 @@ def test_the_demo_needs_nothing(terminal: Callable[..., Terminal]) -> None:
     screen.press(b"q")
     assert screen.wait() == 0
     screen.assert_restored()
+
+
+def test_errors_may_go_into_a_file(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    """`demo 2>err.log` shows the screen, none of which goes into the file."""
+    errors = tmp_path / "err.log"
+    screen = terminal("demo", "--scenario", "healthy", errors=errors)
+    screen.until_shown("SIMULATED")
+    screen.press(b"q")
+    assert screen.wait() == 0
+    screen.assert_restored()
+    assert errors.read_bytes() == b""
 
 
 def test_a_server_that_is_not_there_is_named_and_can_be_left(terminal: Callable[..., Terminal]) -> None:
