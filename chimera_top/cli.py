@@ -34,6 +34,7 @@ commands:
 
 `chimera-top COMMAND --help` tells the flags of a command. Settings come from the flags, then the environment
 (CHIMERA_TOP_INTERVAL, ...), then the configuration file, then the defaults.
+Exit codes: 0 done, 64 wrong flag or configuration, 1 it could not be done; `check` and `compare` say 3 for both.
 """
 
 
@@ -102,7 +103,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         prog="chimera-top" if live else f"chimera-top {command}",
         description="See what an LLM inference server and its GPUs do, what is at risk, and what to do about it."
         if live
-        else COMMANDS[command].capitalize() + ".",
+        else f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.",
         epilog=_EPILOG.format(commands="\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()))
         if live
         else None,
@@ -121,9 +122,9 @@ def _targets(parser: argparse.ArgumentParser) -> None:
 
 def _watching(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("watching")
-    group.add_argument("--interval", metavar="TIME", help="from poll to poll (1s)")
+    group.add_argument("--interval", metavar="TIME", help="from poll to poll (1s); a bare number is seconds")
     group.add_argument("--no-gpu", dest="gpu", action="store_false", default=None, help="leave NVML alone")
-    group.add_argument("--slo", metavar="LIST", help="objectives: ttft_p95=0.8s,itl_p95=50ms")
+    group.add_argument("--slo", metavar="LIST", help="objectives: ttft_p95=0.8s,itl_p95=50ms; a bare number is seconds")
     group.add_argument("--token-env", metavar="NAME", help="environment variable that holds the server's bearer token")
     group.add_argument(
         "--header",
@@ -252,7 +253,9 @@ def _two(parser: argparse.ArgumentParser) -> None:
 def _file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a recording")
     parser.add_argument("--speed", metavar="X", type=float, default=1.0, help="so many times as fast (1)")
-    parser.add_argument("--slo", metavar="LIST", help="objectives: ttft_p95=0.8s,itl_p95=50ms")
+    parser.add_argument(
+        "--slo", metavar="LIST", help="objectives: ttft_p95=0.8s,itl_p95=50ms; a bare number is seconds"
+    )
 
 
 def _scenario(parser: argparse.ArgumentParser) -> None:

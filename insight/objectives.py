@@ -41,9 +41,9 @@ PRESETS = {
 """MLPerf Inference (inference_policies ac93e89, July 2026), by the class of the model: p99 of TTFT and of TPOT, in
 seconds, in the Server and in the Interactive scenario. Written as `mlperf:llama-3.1-8b`."""
 _MLPERF = "mlperf:"
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0}
 _FORM = re.compile(
-    r"(?P<name>[a-z0-9]+)_p(?P<percentile>\d{1,2}(?:\.\d+)?)=(?P<limit>\d+(?:\.\d+)?)(?P<unit>us|ms|s|min)"
+    r"(?P<name>[a-z0-9]+)_p(?P<percentile>\d{1,2}(?:\.\d+)?)=(?P<limit>\d+(?:\.\d+)?)(?P<unit>us|ms|s|min|)"
 )
 
 
@@ -53,6 +53,8 @@ class BadObjectiveError(ValueError):
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
     """Read objectives that are separated by commas; the defaults stand for each quantity that is not named.
+
+    A limit without a unit is in seconds, as every length of time on the command line.
 
     Raises BadObjectiveError.
     """
@@ -109,7 +111,7 @@ def _parse(part: str) -> Objective:
     match = _FORM.fullmatch(part)
     if not match:
         raise BadObjectiveError(
-            f"objective {part!r} cannot be understood; write quantity_pN=limit with a unit: ttft_p95=0.8s,itl_p95=50ms"
+            f"objective {part!r} cannot be understood; write quantity_pN=limit: ttft_p95=0.8s,itl_p95=50ms"
         )
     quantity = QUANTITIES.get(match["name"])
     if quantity is None:

@@ -41,10 +41,15 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _form(output: str | None) -> str:
-    """Choose a format by the name of the file, else by who reads."""
+    """Choose a format by the name of the file, else by who reads; raises UsageError for an ending that is unknown."""
     ending = "" if output is None else Path(output).suffix.lower().removeprefix(".")
+    if not ending:
+        return "text" if output is None and sys.stdout.isatty() else "md"
     endings = {"htm": "html", "txt": "text", **{each: each for each in FORMATS}}
-    return endings.get(ending) or ("text" if output is None and sys.stdout.isatty() else "md")
+    if ending not in endings:
+        known = ", ".join(f".{each}" for each in sorted(endings))
+        raise UsageError(f"-o {output}: .{ending} is no format: name it {known}, or say --format")
+    return endings[ending]
 
 
 def _narrator(

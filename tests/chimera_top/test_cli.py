@@ -63,6 +63,8 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["replay", "/no/such/recording"], 1, "cannot read /no/such/recording"),
         (["simulate", "--scenario", "nothing"], 64, "no scenario 'nothing'"),
         (["simulate", "--port", "99999"], 64, "--port 99999 is no port"),
+        (["simulate", "--scenario", "overlaod"], 64, "no scenario 'overlaod'; did you mean 'overload'?"),
+        (["simulate", "--scenario", "overload.toml"], 64, "overload.toml: cannot be read: No such file"),
         (["demo", "--scenario", "nothing"], 64, "no scenario 'nothing'"),
         (["frobnicate"], 64, "'frobnicate' is no command; A server is named by host:port"),
         (["reprot", "http://h:1"], 64, "did you mean 'report'?"),
@@ -94,6 +96,15 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: chimera-top{'' if command == 'live' else ' ' + command}" in text
     if command == "live":
         assert all(name in text for name in COMMANDS)
+        assert "Exit codes: 0 done, 64 wrong flag" in text
+
+
+@pytest.mark.parametrize(("command", "words"), [("demo", "simulated GPUs."), ("schema", "Print the JSON Schema of")])
+def test_help_keeps_the_case_of_names(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence about a command begins with a capital, and GPU and JSON stay what they are."""
+    with pytest.raises(SystemExit):
+        run([command, "--help"])
+    assert words in capsys.readouterr().out
 
 
 def test_a_wrong_key_in_the_configuration_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,12 +61,22 @@ SERVER = SEEN[0].source
     ],
 )
 def test_the_name_of_the_file_says_the_format(recording: str, tmp_path: Path, name: str, begins: str) -> None:
-    """`-o report.html` writes HTML; what has no known ending is Markdown, and --format says otherwise."""
+    """`-o report.html` writes HTML; what has no ending is Markdown, and --format says otherwise."""
     path = tmp_path / name
     assert run(["report", "--replay", recording, "-o", str(path)]) == 0
     assert path.read_text(encoding="utf-8").startswith(begins)
     assert run(["report", "--replay", recording, "-o", str(path), "--format", "paste"]) == 0
     assert path.read_text(encoding="utf-8").splitlines()[0].startswith(("REPLAY: ", "SIMULATED: "))
+
+
+def test_an_unknown_ending_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-o report.pdf` would be Markdown under a false name; --format says that it is meant so."""
+    path = tmp_path / "report.pdf"
+    assert run(["report", "http://127.0.0.1:9", "--for", "1h", "-o", str(path)]) == 64
+    line = capsys.readouterr().err
+    assert ".pdf is no format: name it .csv, .htm, .html, .json, .md, .paste, .text, .txt, or say --format" in line
+    assert line.count("\n") == 1
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("format", ["md", "html", "text", "json", "csv", "paste"])

@@ -42,6 +42,12 @@ def test_several_quantiles_of_one_quantity_stand_side_by_side() -> None:
     assert [(each.q, each.limit) for each in found[:3]] == [(0.5, 0.25), (0.99, 2.0), (0.9, 60.0)]
 
 
+def test_a_limit_without_a_unit_is_in_seconds() -> None:
+    """As `--interval 5` is 5 s."""
+    found = parse_objectives("ttft_p95=0.8")[0]
+    assert (name(found), found.limit) == ("ttft_p95", 0.8)
+
+
 @given(st.sampled_from(list(QUANTITIES)), st.integers(1, 99), st.integers(1, 10_000))
 def test_what_is_written_is_read(quantity: str, percentile: int, limit: int) -> None:
     """Any quantity, whole percentile and limit in ms come back as they were written."""
@@ -55,7 +61,7 @@ def test_what_is_written_is_read(quantity: str, percentile: int, limit: int) -> 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ttft_p95=0.8", "'ttft_p95=0.8' cannot be understood"),
+        ("ttft_p95=0.8 h", "'ttft_p95=0.8 h' cannot be understood"),
         ("ttft=1s", "'ttft=1s' cannot be understood"),
         ("itl_p95=50ms,latency_p95=1s", "'latency' is none of ttft, itl"),
         ("ttft_p0=1s", "above 0"),
