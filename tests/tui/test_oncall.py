@@ -64,7 +64,7 @@ def test_one_finding_about_several_gpus_has_one_row() -> None:
     assert found is not None
     assert found.target == capped(0).target
     page = text_of(why.why(eight, View(opened=("power_cap", capped(0).target)), 80, 40))
-    assert all(f"GPU {index}, at its" in page for index in range(1, 8))
+    assert all(page.count(f"GPU {index}, at its") == 1 for index in range(1, 8))
 
 
 def test_findings_that_differ_keep_their_rows() -> None:
@@ -153,3 +153,21 @@ def test_a_mark_goes_soon_and_its_remark_makes_room() -> None:
 def test_the_mean_at_its_limit_is_not_called_within() -> None:
     """The rate at which the mean ITL is at the limit is a bound for a p95, and says that it is of the mean."""
     assert "mean ITL at limit" in dict(capacity.named(canned.healthy().targets[0]))
+
+
+def test_a_sentence_ends_with_a_period() -> None:
+    """A description that ends in the words of a driver has its period, and no second one."""
+    for said in ("No answer for 44 s. NVML does not answer", "No answer for 44 s. NVML does not answer."):
+        risk = replace(canned.overloading(), description=said)
+        text = text_of(why.why(canned.overloaded(risks=(risk,)), View(), 80, 40))
+        assert "NVML does not answer." in text
+        assert "answer.." not in text
+
+
+def test_a_title_that_does_not_fit_has_a_shorter_one() -> None:
+    """At 80 columns no word of the title of a memory error is torn."""
+    name = "Uncorrectable memory errors"
+    risk = capped(1, id="ecc_uncorrected", title=name, summary="GPU 1: 1 uncorrectable memory error")
+    snapshot = canned.overloaded(risks=(risk, *canned.quiet_risks()))
+    assert " Uncorrectable ECC errors " in text_of(risks.risks(snapshot, View(), 80, 4))
+    assert name in text_of(risks.risks(snapshot, View(), 120, 4))

@@ -41,18 +41,14 @@ def why(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     if risk is None or risk.state is RiskState.NOT_OBSERVED:
         return _over(risk, view, width)
     advice = advice_for(snapshot, risk)
-    rows: list[Row] = [
-        _title(risk, width),
-        *_odds(risk, width),
-        *text(risk.description, width),
-        *_others(snapshot, risk, width),
-    ]
+    rows: list[Row] = [_title(risk, width), *_odds(risk, width), *text(_ended(risk.description), width)]
     if risk.evidence:
         rows += [heading("EVIDENCE", width), *_evidence_rows(risk, width)]
     rows += onsets.onsets(snapshot, risk, width)
     graphs = _graphs_of(snapshot, view, risk, width, height)
     rows += graphs if height >= _TALL else []
     rows += steps.steps(advice, risk, width)
+    rows += _others(snapshot, risk, width)
     rows += steps.withheld(snapshot, risk, width)
     rows += graphs if height < _TALL else []  # on a small screen what to do is seen without scrolling
     if risk.mitigation and _says_more(risk.mitigation, advice):
@@ -90,6 +86,11 @@ def _title(risk: Risk, width: int) -> Row:
 def _odds(risk: Risk, width: int) -> list[Row]:
     parts = (f"likelihood {risk.likelihood}", f"impact {risk.impact}", risk.target or "")
     return text(" · ".join(filter(None, parts)), width, "dim")
+
+
+def _ended(said: str) -> str:
+    """End a sentence with its period, also where it ends in the words of a driver or a server."""
+    return f"{said}." if said and said[-1].isalnum() else said
 
 
 def _others(snapshot: Snapshot, risk: Risk, width: int) -> list[Row]:
