@@ -51,7 +51,7 @@ def driver_unresponsive(source: SourceView, settings: Settings, firing: bool) ->
         holds=True,
         summary=silence,
         severity=Severity.CRITICAL,
-        description=f"The NVIDIA driver answered before: {silence}. {source.newest.reason}".strip(),
+        description=f"The NVIDIA driver answered before: {silence}. {source.newest.reason}".strip(" .") + ".",
         since=source.newest_ok.mono,
     )
 

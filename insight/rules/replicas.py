@@ -57,7 +57,7 @@ def replica_imbalance(source: SourceView, settings: Settings, firing: bool) -> C
             Evidence(
                 "requests_running",
                 running / mean,
-                "1",
+                "ratio",
                 threshold=UNEVEN,
                 window_seconds=SECONDS,
                 count=float(len(known)),
