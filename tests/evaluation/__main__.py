@@ -33,7 +33,7 @@ def main() -> int:
     """Run the parts that are asked for; all where none is."""
     asked = _arguments()
     held = True
-    # It takes minutes, and whoever else works here does not wait for it.
+    # It takes minutes, and nothing else on the machine waits for it.
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=os.nice, initargs=(10,)) as pool:
         for part in asked.part or PARTS:
             lines, holds = _PARTS[part](pool, asked)
