@@ -19,7 +19,7 @@ from insight.lifecycle import Phase
 from insight.onsets import onsets
 from insight.quality.score import quality_measures
 from insight.recommend.choose import recommendations
-from insight.recommend.known import Knowledge
+from insight.recommend.knowledge import Knowledge
 from insight.risks import risks, works_for
 from insight.rules import RULES
 from insight.rules.rule import unknown

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MEANING = (
     "Load is the share of the time in which requests lengthen the steps, headroom how much more of this traffic fits."
 )
-_RATES = ("capacity", "rate within the ITL objective")
+_RATES = ("capacity", "rate with mean ITL at limit", "rate that fills the KV cache")
 """What the rates are, in the order in which a Snapshot has them."""
 
 

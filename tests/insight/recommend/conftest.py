@@ -10,7 +10,7 @@ from collectors.engines.dialect import read
 from collectors.exposition import Parser
 from insight.describe import target
 from insight.recommend.case import Case
-from insight.recommend.known import Knowledge, Known
+from insight.recommend.knowledge import Knowledge
 from insight.settings import Settings
 from metrics.sample import Sample, Source
 from metrics.snapshot import Evidence, Risk, RiskState, Severity
@@ -24,6 +24,7 @@ from simulator.simulation import Simulation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from insight.recommend.known import Known
     from simulator.scenario import Scenario
 
 WALL = 1_800_000_000.0

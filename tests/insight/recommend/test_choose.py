@@ -134,6 +134,8 @@ def known(binding: str | None = None, rate: float | None = None, arrivals: float
         capacity=capacity,
         within=nothing,
         headroom=nothing,
+        full_cache=nothing,
+        drain=None,
         binding=binding,
     )
 

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from insight.estimators import littles_law
 from insight.estimators.step_time import NoStepTime
 from insight.objectives import parse_objectives
-from insight.recommend.known import REFIT_SECONDS, Knowledge
+from insight.recommend.knowledge import REFIT_SECONDS, Knowledge
 from insight.settings import Settings
 from metrics.view import View
 
@@ -97,3 +98,30 @@ def test_the_stalest_server_is_asked_about_first(watched: Callable[..., Watched]
     assert pressing is not None
     later = View(server.store, server.now + REFIT_SECONDS, 0.0).of("http://a")
     assert server.knowledge.stalest([later], {}) is later
+
+
+def test_what_fills_the_cache_and_drains_the_queue_is_told(watched: Callable[..., Watched]) -> None:
+    """Under overload the queue never drains; the rate that fills the cache lies above what is served now."""
+    known = watched("overload").known()
+    assert known.drain is not None
+    assert "never drains" in known.drain.needs
+    assert known.full_cache.mid is not None
+    assert known.full_cache.mid > 18
+    assert known.drain in known.estimates
+    assert watched("healthy").known().drain is None
+
+
+def test_a_load_that_was_not_steady_is_known_less_surely(
+    watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Little's law does not hold within its limit, here none at all, the grade falls, and why is said."""
+    server = watched("healthy")
+    steady = server.known().load
+    monkeypatch.setattr(littles_law, "SUMS_LIMIT", 0.0)
+    anew = Knowledge()
+    anew.observe(server.view.of("http://a"))
+    known = anew.of(server.view.of("http://a"), Settings(), None)
+    assert known is not None
+    assert (steady.grade, known.load.grade) == ("B", "C")
+    assert any("not steady" in each for each in known.load.assumptions)
+    assert known.load.mid == steady.mid

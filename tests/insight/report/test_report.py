@@ -132,7 +132,7 @@ def test_what_a_server_can_take() -> None:
         ["-42.9 % [-45.7 % to -40 %]", "measured", "A", "84", "1 min 9 s"],
     ]
     named = [row[0] for row in cells(snapshot, "what it can take")[:4]]
-    assert named == ["load", "capacity", "rate within the ITL objective", "headroom"]
+    assert named == ["load", "capacity", "rate with mean ITL at limit", "headroom"]
     written = " ".join(render(snapshot, "text").decode().split())
     assert "Holds only if: prompts and outputs stay as they are. Grade A: measured" in written
     assert "what it can take" not in render(canned.healthy(), "md").decode()

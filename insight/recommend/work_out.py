@@ -1,0 +1,190 @@
+"""From the windows of a server to what is known of it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from insight.estimators import capacity, forecast, kv_capacity, littles_law
+from insight.estimators.effects import unknown
+from insight.estimators.step_time import NoStepTime, StepTime, fit
+from insight.estimators.steps import Limits
+from insight.estimators.traffic import observed
+from insight.recommend.known import Known
+from metrics import units
+from metrics.measure import total_gauge
+from metrics.snapshot import Grade
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from insight.estimators.traffic import Traffic
+    from insight.estimators.windows import StepWindow
+    from insight.settings import Settings
+    from metrics.snapshot import Effect
+    from metrics.view import SourceView
+
+RECENT_SECONDS = 60.0
+"""The traffic of now is that of the last minute: 12 requests at one in 5 s."""
+ARRIVING_SECONDS = 30.0
+ONSET_SECONDS = 6.0
+"""A finding that says since when holds from there on; what made it may have begun two windows before."""
+MOST_FITTED = 1200
+"""Windows that a fit is made on at most, the newest: an hour of 3 s."""
+FULL_CACHE = 0.9
+"""Above this usage the cache is what limits the batch."""
+DEFAULT_BUDGET, DEFAULT_SLOTS = 8192, 1024
+"""What vLLM 0.32 takes on a large GPU where nothing is said, and more slots than are ever filled."""
+
+
+def work_out(
+    source: SourceView, windows: Sequence[StepWindow], settings: Settings, slow_since: float | None = None
+) -> Known:
+    """Fit the model and draw from it what follows for the traffic of now."""
+    onset = math.inf if slow_since is None else slow_since - ONSET_SECONDS
+    before = tuple(each for each in windows[-2 * MOST_FITTED :] if each.end <= onset)[-MOST_FITTED:]
+    recent = tuple(each for each in windows if each.end > source.view.mono - RECENT_SECONDS)
+    model = fit(before)
+    traffic = observed(
+        recent, source.histogram("prompt_tokens", RECENT_SECONDS), source.histogram("output_tokens", RECENT_SECONDS)
+    )
+    slots = total_gauge(source, "max_running_requests")
+    kv_tokens = total_gauge(source, "kv_cache_capacity_tokens")
+    resident = _resident(recent, kv_tokens)
+    limits = Limits(slots=round(slots or DEFAULT_SLOTS), budget=_budget(source))
+    # A cache that is full is as much of a limit as slots are.
+    batch = kv_capacity.largest_batch(slots, kv_tokens, resident)
+    found = capacity.measured_capacity(recent, batch if slots is not None or _is_full(recent) else None)
+    within = unknown("requests_finished", "1/s", _needs(model))
+    limit_of: dict[str, float | None] = {}
+    if isinstance(model, StepTime) and traffic is not None:
+        modelled = capacity.slot_capacity(model, traffic, batch)
+        itl = next((each.limit for each in settings.objectives if each.quantity == "itl_seconds"), None)
+        if itl is not None:
+            within = forecast.rate_within(model, traffic, limits, itl, simulated=False)
+        by_cache = None if not resident or not kv_tokens else kv_tokens / resident
+        is_cache = by_cache is not None and (slots is None or by_cache < slots)
+        limit_of = {"kv_cache" if is_cache else "slots": modelled.mid or modelled.lo, "objective": within.mid}
+        found = modelled if found.basis == "unknown" else found
+    elif isinstance(model, NoStepTime) and found.basis == "unknown":
+        found = unknown("requests_finished", "1/s", model.needs)
+    arrivals = _arrivals(source, recent)
+    return Known(
+        model=model,
+        traffic=traffic,
+        arrivals=arrivals,
+        recent=recent,
+        before=before,
+        slowed=tuple(each for each in windows if slow_since is not None and each.end - each.seconds >= slow_since),
+        limits=limits,
+        slots=slots,
+        kv_tokens=kv_tokens,
+        resident=resident,
+        prefix_caching=_switched_on(source),
+        load=_load(source, model, traffic, before, recent),
+        capacity=found,
+        within=within,
+        headroom=capacity.headroom(found, arrivals or 0.0),
+        full_cache=_full_cache(model, traffic, recent),
+        drain=_drain(recent, arrivals, found),
+        binding="measured" if found.basis == "measured" else kv_capacity.binding(limit_of),
+    )
+
+
+def _needs(model: StepTime | NoStepTime) -> str:
+    return model.needs if isinstance(model, NoStepTime) else "requests that get their first token"
+
+
+def _load(
+    source: SourceView,
+    model: StepTime | NoStepTime,
+    traffic: Traffic | None,
+    before: Sequence[StepWindow],
+    recent: Sequence[StepWindow],
+) -> Effect:
+    """Tell the load, and less surely where Little's law says that the last minute was not steady."""
+    if traffic is None:
+        return unknown("load", "ratio", "requests")
+    found = capacity.load(model, traffic, before)
+    seconds = math.fsum(each.seconds for each in recent)
+    stayed = source.histogram("e2e_seconds", seconds)
+    tokens, first_tokens = math.fsum(each.itl_sum for each in recent), math.fsum(each.ttft_sum for each in recent)
+    held = littles_law.by_sums(tokens, first_tokens, seconds)
+    if stayed is None or stayed.mean is None or held is None or found.mid is None:
+        return found
+    checked = littles_law.consistency(held, stayed.count / seconds, stayed.mean, seconds)
+    if checked is None or checked.steady is not False:
+        return found
+    said = (
+        f"the load was not steady: {units.digits(held.value)} requests in the server, where rate times time in it "
+        f"gives {units.digits(checked.by_requests)}"
+    )
+    return replace(found, grade=max(Grade.C, found.grade), assumptions=(*found.assumptions, said))
+
+
+def _full_cache(model: StepTime | NoStepTime, traffic: Traffic | None, recent: Sequence[StepWindow]) -> Effect:
+    held = [each.kv for each in recent if each.kv is not None]
+    if not held or traffic is None:
+        return unknown("requests_finished", "1/s", "the KV cache in use while requests run")
+    usage = math.fsum(held) / len(held)
+    if not isinstance(model, StepTime):
+        return kv_capacity.capacity(traffic.rate, usage)
+    return kv_capacity.capacity(
+        traffic.rate, usage, lambda rate: forecast.itl_at(model, rate, traffic.prompt, traffic.output)
+    )
+
+
+def _drain(recent: Sequence[StepWindow], arrivals: float | None, found: Effect) -> Effect | None:
+    queue = [each.waiting for each in recent if each.waiting is not None]
+    if not queue or queue[-1] < littles_law.STANDING_QUEUE or arrivals is None:
+        return None
+    if found.lo is None or found.mid is None or found.hi is None:
+        return None
+    return littles_law.drain(queue[-1], arrivals, found.lo, found.mid, found.hi)
+
+
+def _is_full(recent: Sequence[StepWindow]) -> bool:
+    held = [each.kv for each in recent if each.kv is not None]
+    return bool(held) and math.fsum(held) / len(held) >= FULL_CACHE
+
+
+def _resident(recent: Sequence[StepWindow], kv_tokens: float | None) -> float | None:
+    held = [each.kv for each in recent if each.kv is not None]
+    ran = [each.running for each in recent if each.running is not None]
+    if not held or not ran or kv_tokens is None:
+        return None
+    return kv_capacity.resident_tokens(math.fsum(held) / len(held), kv_tokens, math.fsum(ran) / len(ran))
+
+
+def _arrivals(source: SourceView, recent: Sequence[StepWindow]) -> float | None:
+    """Count what came: those that got their first token, by how much the queue grew, and those that were refused.
+
+    Of the last `ARRIVING_SECONDS` alone: a load that rose half a minute ago is the load of now.
+    """
+    windows = [each for each in recent if each.end > source.view.mono - ARRIVING_SECONDS]
+    seconds = math.fsum(each.seconds for each in windows)
+    if not seconds:
+        return None
+    queue = [each.waiting for each in windows if each.waiting is not None]
+    # Means of the first and the last window lie a window less than the whole apart.
+    grown = (queue[-1] - queue[0]) * len(queue) / (len(queue) - 1) if len(queue) > 1 else 0.0
+    refused = source.increase("requests_rejected", seconds)
+    came = math.fsum(each.ttft_count for each in windows) + grown
+    return max(0.0, came) / seconds + ((refused.rate or 0.0) if refused is not None else 0.0)
+
+
+def _budget(source: SourceView) -> int:
+    """Tell the token budget of a step, by the flag of the engine that sets it."""
+    flags = ("flag_max_num_batched_tokens", "flag_chunked_prefill_size", "flag_batch_size")
+    stated = next((text for flag in flags if (text := source.facts.get(flag, ""))), "")
+    return int(stated) if stated.isdecimal() and int(stated) > 0 else DEFAULT_BUDGET
+
+
+def _switched_on(source: SourceView) -> bool | None:
+    """Tell whether prefix caching is on, by what the server says of itself."""
+    stated = source.facts.get("enable_prefix_caching", source.facts.get("flag_enable_prefix_caching"))
+    if stated is not None:
+        return stated == "True"
+    return False if source.facts.get("flag_disable_radix_cache") == "True" else None
