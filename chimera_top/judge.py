@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from chimera_top import __version__
@@ -9,7 +10,12 @@ from chimera_top.exit import UsageError
 from chimera_top.quality import imported_quality
 from insight.objectives import BadObjectiveError, parse_objectives
 
+_REPORTS = frozenset(("report", "replay"))
+"""Modes in which somebody reads at leisure."""
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chimera_top.config import Settings
     from insight.assess import Assessor
     from metrics.snapshot import Objective
@@ -30,6 +36,19 @@ def gpu_price(settings: Settings) -> float | None:
     return settings.gpu_price
 
 
+def track_record(environ: Mapping[str, str]) -> str:
+    """Say how often what was foretold came, by the ledger of `compare`; empty where there is none yet."""
+    from chimera_top.ledger import default_path, keep  # noqa: PLC0415 the screen does without it, as all below
+    from insight.verification.blocks import score_text  # noqa: PLC0415
+    from insight.verification.predictions import score  # noqa: PLC0415
+
+    path = default_path(environ)
+    if path is None or not path.is_file():
+        return ""
+    past = score(each.prediction for each in keep(path, []) if not each.simulated)
+    return score_text(past) if past is not None else ""
+
+
 def judge(settings: Settings, mode: str, targets: tuple[str, ...] = (), window: float | None = None) -> Assessor:
     """Make an Assessor for a window, by default the screen's; raises UsageError that names a wrong objective."""
     from insight.assess import Assessor  # noqa: PLC0415 30 ms that the first frame need not wait for
@@ -44,5 +63,6 @@ def judge(settings: Settings, mode: str, targets: tuple[str, ...] = (), window: 
             targets=targets,
             imported_quality=imported_quality(settings),
             price_per_hour=gpu_price(settings),
+            track_record=track_record(os.environ) if mode in _REPORTS else "",
         )
     )

@@ -146,6 +146,7 @@ class Assessor:
             withheld=withheld,
             not_visible=describe.not_visible(view),
             events=_events(view, settings.window),
+            track_record=settings.track_record,
             onsets=onsets(targets, gpus, found),
             levels=tuple(level for each in view.ids(Source.SERVER) for level in self._levels.get(each, ())),
             generated_wall=view.wall,

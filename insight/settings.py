@@ -21,6 +21,8 @@ class Settings(Struct, frozen=True):
     tool_version: str = ""
     timing: str = "live"
     """Which of a rule's two sets of durations is in force: `live` for who watches, `page` for who is woken up."""
+    track_record: str = ""
+    """How often what was foretold before came (`insight.verification.blocks.score_text`)."""
     price_per_hour: float | None = None
     """What an hour of one GPU costs, in any currency; of a server without GPUs that are seen, an hour of the server."""
     targets: tuple[str, ...] = ()

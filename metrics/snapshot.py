@@ -419,6 +419,8 @@ class Snapshot(Struct, frozen=True, eq=False):
     onsets: tuple[Onset, ...] = ()
     """What changed first, oldest first; empty where nothing fires."""
     levels: tuple[LoadLevel, ...] = ()
+    track_record: str = ""
+    """How often what was foretold before came, in a sentence; empty where nothing was ever held against what came."""
     monitor: dict[str, float] = field(default_factory=dict)
     """What this program itself missed: `polls_missed`, `polls_overrun`. In a replay also where it is: `replay_position`
     and `replay_seconds` from its first Sample, and `replay_ended`, 1 once there is no more."""

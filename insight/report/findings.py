@@ -40,6 +40,8 @@ def recommendations(snapshot: Snapshot) -> list[Block]:
             *_changes(each),
             Bullets(tuple(_points(snapshot, each))),
         ]
+    if snapshot.track_record:
+        blocks.append(Paragraph(snapshot.track_record))
     return [*blocks, *_withheld(snapshot)]
 
 

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from chimera_top.judge import track_record
 from chimera_top.ledger import Line, default_path, keep, line
+from insight.assess import Assessor
+from insight.report import render
+from insight.settings import Settings
 from insight.verification.predictions import Prediction
 from insight.verification.side import Side
+from metrics.snapshot import Recommendation
+from metrics.store import Store
+from metrics.view import View
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +98,17 @@ def test_where_it_is() -> None:
     assert str(default_path({"XDG_STATE_HOME": "/s"})) == "/s/chimera-top/predictions.jsonl"
     assert str(default_path({"HOME": "/h"})) == "/h/.local/state/chimera-top/predictions.jsonl"
     assert default_path({}) is None
+
+
+def test_a_report_says_how_often_predictions_came_true(tmp_path: Path) -> None:
+    """By the ledger of the user; nothing where there is none, and simulated ones do not count."""
+    environ = {"XDG_STATE_HOME": str(tmp_path)}
+    path = default_path(environ)
+    assert path is not None
+    assert track_record(environ) == ""
+    keep(path, [written(float(begin)) for begin in range(3)])
+    keep(path, [replace(written(9.0), simulated=True)])
+    assert track_record(environ).startswith("Of all predictions so far 3 of 3 were covered")
+    snapshot = Assessor(Settings(track_record=track_record(environ))).snapshot(View(Store(), 0.0, 1.8e9))
+    advised = replace(snapshot, recommendations=(Recommendation("a", "Do this", ("so",), None, ("why",)),))
+    assert "3 of 3 were covered" in render(advised, "md").decode()
