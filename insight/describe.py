@@ -155,7 +155,7 @@ def driver(source: SourceView) -> Driver:
 def host(source: SourceView, window: float) -> Host:
     """Describe this machine over the window."""
     return Host(
-        name=source.facts.get("name") or source.facts.get("hostname"),
+        name=source.facts.get("name"),
         state=source.state,
         reason=source.newest.reason,
         quantities=measures(source, window),

@@ -28,7 +28,11 @@ class Knowledge:
 
     def __init__(self) -> None:
         self._logs: dict[str, WindowLog] = {}
-        self._kept: dict[str, tuple[float, float | None, Known]] = {}
+        self._kept: dict[str, tuple[float, float | None, Known | None]] = {}
+        """By server: when it was asked about, since when something slowed it then, and the answer.
+
+        That there is none is kept, too: a server that tells no latencies must not keep others from being asked about.
+        """
 
     def observe(self, source: SourceView) -> None:
         """Read the polls of a server since the last call."""
@@ -43,12 +47,12 @@ class Knowledge:
         `slow_since` is since when a finding says that something slows the engine.
         """
         log = self._logs.get(source.id)
-        if log is None or not log.windows:
+        if log is None:
             return None
         kept = self._kept.get(source.id)
-        if kept is None or self._age(source, slow_since) >= REFIT_SECONDS:
-            kept = source.view.mono, slow_since, work_out(source, tuple(log.windows), settings, slow_since)
-            self._kept[source.id] = kept
+        if kept is None or kept[2] is None or self._age(source, slow_since) >= REFIT_SECONDS:
+            known = work_out(source, tuple(log.windows), settings, slow_since) if log.windows else None
+            self._kept[source.id] = kept = source.view.mono, slow_since, known
         return kept[2]
 
     def kept(self, source: SourceView) -> Known | None:

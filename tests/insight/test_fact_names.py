@@ -11,8 +11,6 @@ from collectors.command_line import flags
 from collectors.engine_flags import FLAGS
 
 ROOT = Path(__file__).parents[2]
-SPARE = {"hostname"}
-"""What `insight.describe` takes for the name of a host that tells no `name`: nothing depends on it."""
 
 
 def parsed(folder: str) -> list[ast.AST]:
@@ -54,7 +52,7 @@ def produced() -> set[str]:
     return given()
 
 
-@pytest.mark.parametrize("name", sorted(read(parsed("insight")).keys() - SPARE))
+@pytest.mark.parametrize("name", sorted(read(parsed("insight"))))
 def test_every_fact_that_is_read_is_produced(name: str, produced: set[str]) -> None:
     """A name that no collector gives would silently never be asked."""
     assert name in produced, f"no collector gives the fact {name}"

@@ -3,12 +3,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from insight.estimators import littles_law
 from insight.estimators.step_time import NoStepTime
 from insight.objectives import parse_objectives
 from insight.recommend.knowledge import REFIT_SECONDS, Knowledge
 from insight.settings import Settings
+from metrics.sample import Source
+from metrics.store import Store
 from metrics.view import View
 
 if TYPE_CHECKING:
@@ -125,3 +128,23 @@ def test_a_load_that_was_not_steady_is_known_less_surely(
     assert (steady.grade, known.load.grade) == ("B", "C")
     assert any("not steady" in each for each in known.load.assumptions)
     assert known.load.mid == steady.mid
+
+
+def test_a_server_that_tells_nothing_does_not_keep_others_waiting(watched: Callable[..., Watched]) -> None:
+    """One without latencies has no windows: it is asked about in its turn, and the one beside it in its own."""
+    store = Store()
+    healthy = watched("healthy").store.sources["http://a"].newest
+    for second in range(20):
+        for name, sample in (("http://mute", replace(healthy, histograms={})), ("http://b", healthy)):
+            store.add(replace(sample, source=name, wall=1.8e9 + second, mono=float(second)))
+    knowledge = Knowledge()
+    asked: list[str] = []
+    for moment in (20.0, 21.0, 22.0):
+        sources = list(View(store, moment, 1.8e9 + moment).all(Source.SERVER))
+        for each in sources:
+            knowledge.observe(each)
+        one = knowledge.stalest(sources, {})
+        if one is not None:
+            asked.append(one.id)
+            knowledge.of(one, Settings(), None)
+    assert sorted(asked) == ["http://b", "http://mute"]
