@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collectors.collector import Collector
     from collectors.quality.embedder import Endpoint
     from collectors.quality.examiner import Plan
-    from metrics.snapshot import Measure
+    from metrics.observed import Measure
 
 _MAX_RESULTS = 64 * 2**20
 

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from insight.lifecycle import Life
     from insight.recommend.known import Known
     from insight.rules.rule import Condition, Rule
+    from metrics.finding import LoadLevel, Risk
+    from metrics.observed import Gpu, Target
     from metrics.sample import Event
-    from metrics.snapshot import Gpu, LoadLevel, Risk, Target
     from metrics.view import SourceView, View
 
 TOOL_NAME = "chimera-top"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from metrics.snapshot import Risk, RiskState, Severity
+from metrics.finding import Risk, RiskState, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from insight.probe import probe_facts, probe_measures
 from insight.quality.score import quality_facts
 from metrics.measure import measure, measures, total_gauge
+from metrics.observed import Driver, Gpu, Host, Target
 from metrics.sample import Source, State
 from metrics.series import split_series
-from metrics.snapshot import Driver, Gpu, Host, NotVisible, Target
+from metrics.snapshot import NotVisible
 from metrics.track import GPU_TRACKS, QUANTILE_SECONDS, SERVER_TRACKS, step_for
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from metrics import units
+from metrics.finding import LoadLevel
 from metrics.histogram import merge
 from metrics.measure import describe, total_gauge
+from metrics.observed import Measure
 from metrics.quantity import QUANTITIES
-from metrics.snapshot import LoadLevel, Measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

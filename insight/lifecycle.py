@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.rules.rule import Condition
-from metrics.snapshot import Severity
+from metrics.finding import Severity
 
 if TYPE_CHECKING:
     from insight.rules.rule import Timing

@@ -13,13 +13,14 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from metrics import units
-from metrics.snapshot import Onset, RiskState, Severity
+from metrics.finding import Onset, RiskState, Severity
 from metrics.track import RATE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from metrics.snapshot import Gpu, Risk, Target, Track
+    from metrics.finding import Risk
+    from metrics.observed import Gpu, Target, Track
 
 OF_SERVER = (
     *("requests_rate", "kv_cache_usage", "requests_running", "requests_waiting"),

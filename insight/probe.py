@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from metrics import units
 from metrics.censored import describe_censored
 from metrics.measure import measure, measures
+from metrics.observed import Measure
 from metrics.sample import Source
 from metrics.series import series, split_series
-from metrics.snapshot import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from insight.rules.placement import server_on
 from insight.rules.rule import AVAILABILITY
 from insight.standing import RISK_IDS
 from metrics import units
+from metrics.finding import Risk, RiskState, Severity
 from metrics.sample import Source
-from metrics.snapshot import Risk, RiskState, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,16 +13,18 @@ from insight.objectives import label
 from insight.quality.score import quality_score
 from insight.rules.latency import met_share, objective_for
 from metrics import units
+from metrics.finding import RiskState
 from metrics.histogram import merge
 from metrics.measure import total_gauge
 from metrics.sample import Source
-from metrics.snapshot import RiskState, Score, Scorecard
+from metrics.snapshot import Score, Scorecard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from insight.settings import Settings
-    from metrics.snapshot import Gpu, Measure, Risk, Target
+    from metrics.finding import Risk
+    from metrics.observed import Gpu, Measure, Target
     from metrics.view import SourceView, View
 
 

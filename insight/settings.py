@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from insight.objectives import DEFAULT_OBJECTIVES
-from metrics.snapshot import Measure, Objective
+from metrics.observed import Measure
+from metrics.snapshot import Objective
 
 DEFAULT_WINDOW = 300.0
 

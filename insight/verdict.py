@@ -7,8 +7,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.finding import Risk, RiskState, Severity
 from metrics.sample import Source
-from metrics.snapshot import Risk, RiskState, Severity, Verdict
+from metrics.snapshot import Verdict
 
 if TYPE_CHECKING:
     from insight.settings import Settings

@@ -16,7 +16,7 @@ from metrics.histogram import Histogram, Quantile, merge, quantile
 from metrics.measure import describe
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Measure
+    from metrics.observed import Measure
 
 
 def describe_censored(

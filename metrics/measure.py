@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from metrics.histogram import Histogram, quantile
 from metrics.lumps import PLAIN_SECONDS
+from metrics.observed import Measure
 from metrics.quantity import QUANTITIES, Kind
 from metrics.series import series, split_series
-from metrics.snapshot import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
-from metrics.snapshot import Track
+from metrics.observed import Track
 
 if TYPE_CHECKING:
     from metrics.view import SourceView

@@ -13,8 +13,8 @@ from tests.captures import URL, Phase, load
 
 if TYPE_CHECKING:
     from metrics.histogram import Quantile
+    from metrics.observed import Measure
     from metrics.sample import Sample
-    from metrics.snapshot import Measure
 
 VLLM_PHASES = ["load", "overload", "load-after-restart"]
 LLAMACPP_PHASES = ["load", "overload", "load-after-restart"]

@@ -11,7 +11,7 @@ from tui import words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Effect
+    from metrics.effect import Effect
 
 _RATES = "1/s"
 

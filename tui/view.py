@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from metrics.finding import RiskState, Severity
 from metrics.sample import State
-from metrics.snapshot import RiskState, Severity
 from tui.rows import Charset
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Gpu, Recommendation, Risk, Snapshot, Target, Withheld
+    from metrics.finding import Recommendation, Risk, Withheld
+    from metrics.observed import Gpu, Target
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
 
 Page = Literal["overview", "why", "watched", "gpu", "numbers", "help"]

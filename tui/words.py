@@ -12,8 +12,9 @@ from metrics.sample import State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from metrics.finding import Change
     from metrics.histogram import Quantile
-    from metrics.snapshot import Change, Measure, Target
+    from metrics.observed import Measure, Target
 
 ENGINES = {
     "vllm": "vLLM",

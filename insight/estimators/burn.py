@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from insight.estimators.effects import unknown
 from insight.quality.statistics import wilson
+from metrics.effect import Effect, Grade
 from metrics.histogram import fraction_at_most
-from metrics.snapshot import Effect, Grade
 
 if TYPE_CHECKING:
     from metrics.histogram import Histogram

@@ -20,7 +20,7 @@ from insight.estimators.extrapolation import (
     systematic,
 )
 from insight.estimators.step_time import LIGHT_DECODING, MIN_TOKENS, NoStepTime, StepTime
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

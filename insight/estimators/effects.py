@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from insight.estimators.effects import unknown
 from insight.estimators.residual import welch
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ import math
 from typing import TYPE_CHECKING
 
 from insight.estimators.effects import around
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from insight.estimators.extrapolation import (
     systematic,
 )
 from insight.estimators.steps import second_order, simulate
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from insight.estimators.effects import bound, percentile, unknown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Effect
+    from metrics.effect import Effect
 
 FEWEST = 30
 """Polls of the utilisation while requests ran."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from insight.estimators.effects import around, bound, unknown
 from insight.estimators.trend import time_to, trend
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

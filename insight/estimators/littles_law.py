@@ -12,7 +12,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from insight.estimators.effects import unknown
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 SHORTEST = 60.0
 """Seconds; in shorter windows the requests at the edges weigh too much (33 % off in 15 s, 17 % in 60 s, by gauges)."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from insight.estimators.effects import bound, unknown
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

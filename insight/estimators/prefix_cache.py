@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.estimators.effects import around, bound, percentile, unknown
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

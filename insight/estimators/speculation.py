@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight.estimators.effects import Z90, unknown
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

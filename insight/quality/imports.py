@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from insight.quality.statistics import Z95, wilson
+from metrics.observed import Measure
 from metrics.quantity import MOST
-from metrics.snapshot import Measure
 
 _SHARES = frozenset(("acc", "acc_norm", "accuracy", "exact_match", "em", "pass@1", "prompt_level_strict_acc"))
 """Metrics that count right answers: their interval is Wilson's. That of any other is value +- 1.96 standard errors."""

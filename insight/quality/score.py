@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from insight.quality.summary import cut_off, summarise
 from metrics import units
+from metrics.observed import Measure
 from metrics.sample import Source
-from metrics.snapshot import Measure, Score
+from metrics.snapshot import Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from insight.quality.consistency import add, consistency
 from insight.quality.fault import fault_of, shares
 from insight.quality.statistics import Interval, bootstrap_macro_f1, bootstrap_mean, wilson
+from metrics.observed import Measure
 from metrics.quality import Arm, Graded, Outcome
-from metrics.snapshot import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

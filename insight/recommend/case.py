@@ -6,7 +6,9 @@ from msgspec import Struct, field
 
 from insight.recommend.known import Known
 from insight.settings import Settings
-from metrics.snapshot import Effect, Evidence, Gpu, Risk, Target
+from metrics.effect import Effect
+from metrics.finding import Evidence, Risk
+from metrics.observed import Gpu, Target
 
 
 class Case(Struct, frozen=True, eq=False, kw_only=True):

@@ -16,7 +16,7 @@ from insight.recommend.case import Case, Estimate
 from insight.recommend.catalogue import ADVICE, CHECK, Advice
 from insight.recommend.effects import EFFECTS
 from insight.recommend.setting import left, setting
-from metrics.snapshot import Change, Recommendation, Risk, RiskState, Withheld
+from metrics.finding import Change, Recommendation, Risk, RiskState, Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from insight.recommend.known import Known
     from insight.recommend.setting import Setting
     from insight.settings import Settings
-    from metrics.snapshot import Gpu, Target
+    from metrics.observed import Gpu, Target
 
 _NOW = {RiskState.FIRING, RiskState.PENDING}
 _SHOWN = {"cache_saturation": "kv_cache", "preemption": "kv_cache", "slot_cap": "slots"}

@@ -10,7 +10,7 @@ from insight.estimators.step_time import NoStepTime, StepTime
 from insight.estimators.steps import Limits
 from insight.estimators.traffic import Traffic
 from insight.estimators.windows import StepWindow
-from metrics.snapshot import Effect
+from metrics.effect import Effect
 
 
 class Known(Struct, frozen=True, eq=False, kw_only=True):

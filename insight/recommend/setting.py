@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from insight.recommend.catalogue.advice import NOT_SET, Action
 from metrics import units
-from metrics.snapshot import Change
+from metrics.finding import Change
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from metrics.snapshot import Target
+    from metrics.observed import Target
 
 _FLAG = "flag_"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")

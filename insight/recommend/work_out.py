@@ -14,8 +14,8 @@ from insight.estimators.steps import Limits
 from insight.estimators.traffic import observed
 from insight.recommend.known import Known
 from metrics import units
+from metrics.effect import Grade
 from metrics.measure import total_gauge
-from metrics.snapshot import Grade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from insight.estimators.traffic import Traffic
     from insight.estimators.windows import StepWindow
     from insight.settings import Settings
-    from metrics.snapshot import Effect
+    from metrics.effect import Effect
     from metrics.view import SourceView
 
 RECENT_SECONDS = 60.0

@@ -10,7 +10,8 @@ from metrics import units
 from metrics.track import GPU_TRACKS, SERVER_TRACKS
 
 if TYPE_CHECKING:
-    from metrics.snapshot import LoadLevel, Onset, Snapshot
+    from metrics.finding import LoadLevel, Onset
+    from metrics.snapshot import Snapshot
 
 MOST_ONSETS = 12
 """Quantities in the one sentence; the table has all."""

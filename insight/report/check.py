@@ -18,13 +18,15 @@ from insight.report.findings import active
 from insight.report.words import subject
 from insight.verdict import SOON_SECONDS
 from metrics import units
+from metrics.finding import RiskState, Severity
 from metrics.sample import State
-from metrics.snapshot import RiskState, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metrics.snapshot import Risk, Snapshot, Target
+    from metrics.finding import Risk
+    from metrics.observed import Target
+    from metrics.snapshot import Snapshot
 
 
 class Exit(IntEnum):

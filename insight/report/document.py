@@ -10,7 +10,8 @@ import re
 
 from msgspec import Struct
 
-from metrics.snapshot import Severity, Track
+from metrics.finding import Severity
+from metrics.observed import Track
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

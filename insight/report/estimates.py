@@ -8,12 +8,13 @@ from insight.report.document import Block, Column, Paragraph, Table
 from insight.report.findings import GRADES
 from insight.report.words import known, quantity_name, range_text, sentence
 from metrics import units
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metrics.snapshot import Effect, Target
+    from metrics.effect import Effect
+    from metrics.observed import Target
 
 _MEANING = (
     "Load is the share of the time in which requests lengthen the steps, headroom how much more of this traffic fits."

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from insight.report.document import Block, Bullets, Column, Heading, Paragraph, Table, columns
 from insight.report.words import effect_text, evidence_cell, known, opening, quantity_name, sentence, subject, titled
 from metrics import units
+from metrics.effect import Grade
+from metrics.finding import RiskState
 from metrics.sample import State
-from metrics.snapshot import Grade, RiskState
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Recommendation, Risk, Snapshot
+    from metrics.finding import Recommendation, Risk
+    from metrics.snapshot import Snapshot
 
 ACTIVE = frozenset({RiskState.FIRING, RiskState.PENDING, RiskState.RESOLVING})
 GRADES = {

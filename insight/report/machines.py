@@ -11,7 +11,8 @@ from metrics.quantity import QUANTITIES, Kind
 from metrics.sample import State
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Gpu, Measure, Snapshot
+    from metrics.observed import Gpu, Measure
+    from metrics.snapshot import Snapshot
 
 NOTE = f"util: {QUANTITIES['utilisation'].meaning}. ECC: {QUANTITIES['ecc_uncorrected'].meaning}."
 

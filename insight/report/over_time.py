@@ -14,7 +14,8 @@ from metrics import units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metrics.snapshot import Snapshot, Target, Track
+    from metrics.observed import Target, Track
+    from metrics.snapshot import Snapshot
 
 MOST_SERVERS = 4
 """So many servers have their graphs, those with a firing risk first: the CSV has all of them."""

@@ -13,13 +13,15 @@ from insight.report.servers import glance
 from insight.report.summary import worst_first
 from insight.report.words import effect_text, engine_name, gpu_name, opening, sentence, state_text, subject, titled
 from metrics import units
+from metrics.finding import RiskState
 from metrics.sample import State
-from metrics.snapshot import RiskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metrics.snapshot import Gpu, Recommendation, Snapshot
+    from metrics.finding import Recommendation
+    from metrics.observed import Gpu
+    from metrics.snapshot import Snapshot
 
 LINES = 20
 WIDTH = 100

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from insight.report.document import Chart, Line
-    from metrics.snapshot import Track
+    from metrics.observed import Track
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 128, 14, 16, 34

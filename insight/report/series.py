@@ -14,7 +14,8 @@ from metrics import units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metrics.snapshot import Snapshot, Track
+    from metrics.observed import Track
+    from metrics.snapshot import Snapshot
 
 HEADER = ("time", "source", "quantity", "unit", "value")
 """Columns are not taken away nor moved; more may follow. `time` is the end of a step, in UTC; `value` is in SI base

@@ -23,7 +23,8 @@ from metrics.sample import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from metrics.snapshot import Measure, Snapshot, Target
+    from metrics.observed import Measure, Target
+    from metrics.snapshot import Snapshot
 
     Cells = tuple[str, ...]
 

@@ -10,10 +10,11 @@ from insight.report.over_time import over_time
 from insight.report.servers import called, glance, server
 from insight.report.words import effect_text, known, opening, quantity_name, sentence
 from metrics import units
-from metrics.snapshot import RiskState, Severity
+from metrics.finding import RiskState, Severity
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Measure, Snapshot, Target
+    from metrics.observed import Measure, Target
+    from metrics.snapshot import Snapshot
 
 ALARMING = frozenset({Severity.CRITICAL, Severity.WARNING})
 MOST_GLANCES = 6

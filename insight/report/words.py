@@ -8,8 +8,10 @@ from metrics import units
 from metrics.histogram import Quantile
 
 if TYPE_CHECKING:
+    from metrics.finding import Evidence, Recommendation
+    from metrics.observed import Gpu, Measure
     from metrics.sample import State
-    from metrics.snapshot import Evidence, Gpu, Measure, Recommendation, Snapshot
+    from metrics.snapshot import Snapshot
 
 _NAMES = {
     "ttft_seconds": "TTFT",

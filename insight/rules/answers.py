@@ -11,8 +11,8 @@ from insight.rules.outcomes import LONG, REFERENCE_SECONDS, condition, labelled,
 from insight.rules.quality import RUNNING, P, baseline
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.quality.batches import Batch

@@ -13,7 +13,8 @@ from msgspec import Struct
 from insight.estimators.burn import FEWEST, PAIRS, Burn, Pair, burn, burns, exhaustion, spent
 from insight.rules.rule import HOLDS_NOT, Condition, unknown
 from metrics import units
-from metrics.snapshot import Evidence, Objective, Severity
+from metrics.finding import Evidence, Severity
+from metrics.snapshot import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.measure import total_gauge
 from metrics.sample import Source
 from metrics.series import split_series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

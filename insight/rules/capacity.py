@@ -9,9 +9,9 @@ from insight.impact import of_cost
 from insight.rules.placement import gpus_of, span
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.measure import total_gauge
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

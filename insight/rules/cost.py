@@ -10,8 +10,8 @@ from insight.impact import of_cost
 from insight.rules.placement import gpus_of
 from insight.rules.rule import Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

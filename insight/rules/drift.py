@@ -9,8 +9,8 @@ from insight.estimators.drift import MAJOR, drift
 from insight.rules.quality import meaning_shifted
 from insight.rules.rule import Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.estimators.drift import Drift

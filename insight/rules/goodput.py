@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from insight.rules.latency import MIN_COUNT, WINDOW, met_share, objective_for
 from insight.rules.rule import Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.rules.latency import Met

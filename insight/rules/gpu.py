@@ -8,9 +8,9 @@ from insight.rules.placement import name
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from insight.rules.together import fell, with_server
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
 from metrics.series import series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

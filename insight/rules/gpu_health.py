@@ -8,8 +8,8 @@ from insight.rules import xids
 from insight.rules.placement import name, server_on
 from insight.rules.rule import HOLDS_NOT, STICKY, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source, State
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

@@ -9,9 +9,9 @@ from insight.rules.placement import gpus_of, span
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from insight.rules.together import decode_change
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
 from metrics.series import series, split_series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

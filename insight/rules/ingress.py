@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from insight.rules.latency import objective_for
 from insight.rules.rule import Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.histogram import quantile
 from metrics.sample import Source
 from metrics.series import series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from insight.quality.statistics import wilson
 from insight.rules.outcomes import MIN_COUNT, REFUSED, TO_LEAVE, WINDOWS, Share, condition, labelled, moved, share
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
+from metrics.finding import Severity
 from metrics.histogram import fraction_at_most
 from metrics.sample import Source
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

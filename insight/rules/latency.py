@@ -16,9 +16,9 @@ from insight import objectives
 from insight.rules.burning import burning
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.histogram import fraction_at_most, quantile
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

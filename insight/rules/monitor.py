@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source, State
 from metrics.series import series, split_series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

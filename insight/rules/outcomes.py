@@ -14,9 +14,9 @@ from insight.quality.statistics import wilson
 from insight.rules.drift import MOST_OWN, own
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
 from metrics.series import split_series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

@@ -10,8 +10,8 @@ from insight.quality.consistency import consistency
 from insight.quality.first_token import first_token
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

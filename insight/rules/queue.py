@@ -9,10 +9,10 @@ from msgspec import Struct
 from insight.rules.latency import met_share, objective_for
 from insight.rules.rule import AVAILABILITY, HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.histogram import quantile
 from metrics.measure import total_gauge
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

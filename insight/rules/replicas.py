@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.measure import total_gauge
 from metrics.sample import Source, State
 from metrics.series import split_series
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

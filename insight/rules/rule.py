@@ -7,8 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from insight.settings import Settings
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 from metrics.view import SourceView
 
 AVAILABILITY = 0.99

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.histogram import merge, quantile
 from metrics.measure import total_gauge
 from metrics.sample import Source, State
-from metrics.snapshot import Evidence, Severity
 from metrics.view import STALE_POLLS, UNANSWERED_SECONDS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from insight.rules.placement import Tenants, gpus_of, name, server_on, span, ten
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing, unknown
 from insight.rules.together import with_server
 from metrics import units
+from metrics.finding import Evidence, Severity
 from metrics.sample import Source
-from metrics.snapshot import Evidence, Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from insight.rules.placement import gpus_of, name, server_on, span
 from metrics import units
+from metrics.finding import Evidence
 from metrics.measure import total_gauge
-from metrics.snapshot import Evidence
 
 if TYPE_CHECKING:
     from metrics.view import SourceView

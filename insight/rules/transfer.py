@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from insight.rules.outcomes import TO_LEAVE, condition, moved, share
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing
+from metrics.finding import Severity
 from metrics.sample import Source
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from insight.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from metrics.snapshot import Severity
+from metrics.finding import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

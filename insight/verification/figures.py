@@ -16,7 +16,7 @@ from metrics.histogram import Quantile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Measure
+    from metrics.observed import Measure
 
 Pair = tuple[float, float] | None
 """What is added up and what it is divided by."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from insight.verification.comparison import Setting
     from insight.verification.side import Side
-    from metrics.snapshot import Change, Recommendation
+    from metrics.finding import Change, Recommendation
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _DENIED = re.compile(r"(?<![\w-])(no|not|never|without)(?![\w-])|n't\b", re.IGNORECASE)

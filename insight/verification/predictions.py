@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from insight.verification.comparison import Setting
     from insight.verification.figures import Metric
     from insight.verification.side import Side
-    from metrics.snapshot import Effect, Recommendation
+    from metrics.effect import Effect
+    from metrics.finding import Recommendation
 
 LEAST_SECONDS = 300.0
 """So much of the same load it takes. Half an hour is better, and what less leaves open is in the interval."""

@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from insight.estimators.windows import StepWindow, WindowLog
 from insight.verification.spells import SETTLE_SECONDS, SHORTEST_SECONDS, Spell, beginnings, cut, gpus_of
+from metrics.finding import Recommendation
 from metrics.histogram import Histogram
-from metrics.snapshot import Measure, Recommendation
+from metrics.observed import Measure
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Snapshot, Target
+    from metrics.observed import Target
+    from metrics.snapshot import Snapshot
     from metrics.view import SourceView
 
 SETTINGS = frozenset(

@@ -14,7 +14,7 @@ from insight.report import render
 from insight.settings import Settings
 from insight.verification.predictions import Prediction
 from insight.verification.side import Side
-from metrics.snapshot import Recommendation
+from metrics.finding import Recommendation
 from metrics.store import Store
 from metrics.view import View
 

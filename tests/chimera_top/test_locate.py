@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.collector import Collector
+    from metrics.observed import Target
     from metrics.sample import Sample
-    from metrics.snapshot import Snapshot, Target
+    from metrics.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from collectors.replay import Recording
 from collectors.server import ServerCollector
 from insight.assess import Assessor
 from insight.report import render
+from metrics.finding import RiskState
 from metrics.recording import HEADER
 from metrics.sample import Sample, Source, State
-from metrics.snapshot import RiskState
 from simulator.http import serve_in_thread
 from simulator.scenario import load
 from tests.captures import load as capture

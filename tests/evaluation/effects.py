@@ -13,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.rules.outcomes import labelled
+from metrics.effect import Grade
 from metrics.measure import measure
 from metrics.sample import Source
-from metrics.snapshot import Grade, Recommendation
 from simulator.faults import (
     BadRequests,
     Clock,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import ProcessPoolExecutor
 
-    from metrics.snapshot import Change, Effect
+    from metrics.effect import Effect
+    from metrics.finding import Change, Recommendation
     from metrics.view import SourceView, View
 
 COVERED, HALF_WIDTH = 0.90, 0.15

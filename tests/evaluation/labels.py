@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from metrics.snapshot import Severity
+from metrics.finding import Severity
 from simulator.scenario import load
 from tests.evaluation.live import Live
 

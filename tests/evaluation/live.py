@@ -15,8 +15,8 @@ from collectors.exposition import Parser
 from insight.assess import Assessor
 from insight.lifecycle import Phase
 from insight.settings import Settings
+from metrics.finding import Severity
 from metrics.sample import Process, Sample, Source, State
-from metrics.snapshot import Severity
 from metrics.store import Store
 from metrics.view import View
 from simulator.answers import AnswersCollector

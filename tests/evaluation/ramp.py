@@ -27,8 +27,8 @@ from tests.captures import URL, load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from metrics.effect import Effect
     from metrics.histogram import Histogram
-    from metrics.snapshot import Effect
 
 RAMP, PREFIX_OFF = "vllm-ramp", "vllm-prefix-off"
 RATES = ("r1", "r2.5", "r4", "r5.5", "r7", "r8")

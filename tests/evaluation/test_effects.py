@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from metrics.snapshot import Change, Effect, Grade, Recommendation
+from metrics.effect import Effect, Grade
+from metrics.finding import Change, Recommendation
 from simulator.faults import CoolingLoss, PowerCap
 from simulator.scenario import load
 from tests.evaluation.effects import CannotBeFollowedError, Trial, effects_table, follow, tried

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from metrics.histogram import Histogram, Quantile
+    from metrics.observed import Measure, Target
     from metrics.sample import Sample
-    from metrics.snapshot import Measure, Target
     from metrics.store import Store
     from tui.rows import Charset
     from tui.view import Page

@@ -14,8 +14,9 @@ from tests.captures import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metrics.finding import Risk
     from metrics.sample import Sample
-    from metrics.snapshot import Risk, Snapshot
+    from metrics.snapshot import Snapshot
 
 WALL = 1_800_000_000.0
 URL = "http://127.0.0.1:8000"

@@ -12,10 +12,11 @@ from insight import assess
 from insight.rules import RULES
 from insight.settings import Settings
 from insight.standing import RISK_IDS
+from metrics.effect import Grade
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Event, Missing, Process, Sample, Source, State
 from metrics.series import series
-from metrics.snapshot import Grade, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from metrics.snapshot import RiskState, Severity
+from metrics.finding import RiskState, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

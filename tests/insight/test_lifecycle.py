@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from insight.lifecycle import FLAP_EPISODES, FLAP_KEEP, MAX_EPISODES, Life, Phase, step
 from insight.rules.rule import HOLDS_NOT, Condition, Timing, unknown
-from metrics.snapshot import Severity
+from metrics.finding import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

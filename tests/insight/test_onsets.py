@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from insight.onsets import onsets
 from metrics import units
+from metrics.finding import Risk, RiskState, Severity
+from metrics.observed import Gpu, Target, Track
 from metrics.sample import State
-from metrics.snapshot import Gpu, Risk, RiskState, Severity, Target, Track
 
 WALL = 1_800_000_000.0
 STEP = 2.0

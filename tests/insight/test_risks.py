@@ -11,17 +11,18 @@ from insight.rules import RULES
 from insight.rules.rule import HOLDS_NOT, Condition, Timing
 from insight.settings import Settings
 from insight.standing import RISK_IDS
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Process, Sample, Source, State
 from metrics.series import series
-from metrics.snapshot import Objective, Severity
+from metrics.snapshot import Objective
 from metrics.store import Store
 from metrics.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metrics.snapshot import Risk
+    from metrics.finding import Risk
     from tests.insight.conftest import Drive
 
 WALL = 1_800_000_000.0

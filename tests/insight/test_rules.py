@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from collectors.answer import Answer, Failure, nothing_there, refusal
 from insight.objectives import parse_objectives
 from insight.settings import Settings
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Sample, Source, State
 from metrics.series import series
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import pytest
 
 from collectors.command_line import flags
 from insight.rules.capacity import DAY
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Process, Sample, Source
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from insight.rules import xids
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Event, Missing, Process, Sample, Source, State
 from metrics.series import series
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Process, Sample, Source
 from metrics.series import series
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from metrics.finding import Severity
 from metrics.quality import Arm, Graded, Outcome
 from metrics.sample import Event, Sample, Source
-from metrics.snapshot import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

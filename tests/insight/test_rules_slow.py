@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from insight.objectives import parse_objectives
 from insight.rules.cost import ANOMALY, LONGEST
 from insight.settings import Settings
+from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.quality import Graded, Outcome
 from metrics.sample import Event, Process, Sample, Source
 from metrics.series import series
-from metrics.snapshot import Severity
 from metrics.store import TIERS
 
 if TYPE_CHECKING:

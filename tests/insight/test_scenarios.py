@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from metrics.snapshot import Risk, RiskState, Severity
+from metrics.finding import Risk, RiskState, Severity
 from simulator.scenario import load
 from tests.evaluation.labels import Run, judge, scores
 from tests.evaluation.live import Live

@@ -7,34 +7,12 @@ from typing import Any
 
 import msgspec
 
+from metrics.effect import Effect, Grade
+from metrics.finding import Change, Evidence, LoadLevel, Onset, Recommendation, Risk, RiskState, Severity, Withheld
 from metrics.histogram import Quantile
+from metrics.observed import Driver, Gpu, Host, Measure, Target, Track
 from metrics.sample import Event, Process, State
-from metrics.snapshot import (
-    Change,
-    Driver,
-    Effect,
-    Evidence,
-    Gpu,
-    Grade,
-    Host,
-    LoadLevel,
-    Measure,
-    NotVisible,
-    Objective,
-    Onset,
-    Recommendation,
-    Risk,
-    RiskState,
-    Score,
-    Scorecard,
-    Severity,
-    Snapshot,
-    Target,
-    Tool,
-    Track,
-    Verdict,
-    Withheld,
-)
+from metrics.snapshot import NotVisible, Objective, Score, Scorecard, Snapshot, Tool, Verdict
 from metrics.units import rfc3339
 
 WALL = 1_763_647_351.0

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.snapshot import Change, Effect, Grade, RiskState, Severity, Verdict
+from metrics.effect import Effect, Grade
+from metrics.finding import Change, RiskState, Severity
+from metrics.snapshot import Verdict
 from tests.tui import canned
 from tui import effects, words
 from tui.frame import frame

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from metrics.snapshot import RiskState
+from metrics.finding import RiskState
 from tests.tui import canned
 from tui.app import ChimeraApp, choose_charset
 from tui.rows import text_of

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from metrics.effect import Effect, Grade
+from metrics.finding import Recommendation, Risk, RiskState, Severity
 from metrics.histogram import Quantile
 from metrics.sample import State
-from metrics.snapshot import Effect, Grade, Recommendation, Risk, RiskState, Severity, Verdict
+from metrics.snapshot import Verdict
 from tests.tui import canned
 from tui import effects, words
 from tui.frame import frame
@@ -19,7 +21,8 @@ from tui.rows import crop_words, text_of
 from tui.view import View
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Snapshot, Target
+    from metrics.observed import Target
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
 

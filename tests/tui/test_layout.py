@@ -9,9 +9,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrics.effect import Effect, Grade
+from metrics.finding import Change, RiskState
 from metrics.histogram import Quantile
+from metrics.observed import Measure
 from metrics.sample import State
-from metrics.snapshot import Change, Effect, Grade, Measure, RiskState, Verdict
+from metrics.snapshot import Verdict
 from tests.tui import canned
 from tui.frame import frame
 from tui.layout import Counts, layout

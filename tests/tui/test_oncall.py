@@ -6,8 +6,10 @@ import asyncio
 
 import msgspec
 
+from metrics.finding import Change, Evidence, Recommendation, Risk, RiskState, Severity
+from metrics.observed import Driver
 from metrics.sample import State
-from metrics.snapshot import Change, Driver, Evidence, Recommendation, Risk, RiskState, Severity, Verdict
+from metrics.snapshot import Verdict
 from tests.tui import canned
 from tui.app import MARKED, ChimeraApp
 from tui.frame import frame

@@ -16,7 +16,7 @@ from tui.view import View
 
 if TYPE_CHECKING:
     from collectors.engines.dialect import Dialect
-    from metrics.snapshot import Measure
+    from metrics.observed import Measure
 
 
 @pytest.mark.parametrize("dialect", [*DIALECTS, OLLAMA], ids=lambda each: str(each.engine))

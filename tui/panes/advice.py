@@ -11,7 +11,8 @@ from tui.rows import cells, crop_words
 from tui.view import advice_for, chosen_risk
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Recommendation, Snapshot
+    from metrics.finding import Recommendation
+    from metrics.snapshot import Snapshot
     from tui.rows import Row
     from tui.view import View
 

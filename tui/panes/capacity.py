@@ -13,7 +13,10 @@ from tui.view import chosen_target, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from metrics.snapshot import Effect, LoadLevel, Snapshot, Target
+    from metrics.effect import Effect
+    from metrics.finding import LoadLevel
+    from metrics.observed import Target
+    from metrics.snapshot import Snapshot
     from tui.rows import Row, Span
     from tui.view import View
 

@@ -13,7 +13,8 @@ from tui.rows import fit, fit_row
 from tui.view import chosen_gpu
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Gpu, Snapshot
+    from metrics.observed import Gpu
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
     from tui.view import View

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.finding import RiskState
 from metrics.sample import State
-from metrics.snapshot import RiskState
 from tui import words
 from tui.rows import cells
 from tui.view import open_risks
@@ -15,7 +15,8 @@ from tui.view import open_risks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Gpu, Snapshot
+    from metrics.observed import Gpu
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
 
 _IN_SHORT = {

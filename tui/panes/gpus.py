@@ -15,7 +15,8 @@ from tui.view import alarms, chosen_gpu, ordered_gpus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from metrics.snapshot import Gpu, Snapshot
+    from metrics.observed import Gpu
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row, Span
     from tui.view import View

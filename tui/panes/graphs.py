@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from metrics import units
+from metrics.observed import Measure
 from metrics.sample import State
-from metrics.snapshot import Measure
 from tui import words
 from tui.plot import Grid, Series, Threshold, plot
 from tui.rows import cells, fit, fit_row, spread
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metrics.histogram import Quantile
-    from metrics.snapshot import Snapshot, Target, Track
+    from metrics.observed import Target, Track
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row, Span
     from tui.view import View

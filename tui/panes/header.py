@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.finding import RiskState, Severity
 from metrics.sample import State
-from metrics.snapshot import RiskState, Severity
 from tui import words
 from tui.panes.gpus import ranges
 from tui.rows import cells, crop, fit_row, row_width, spread, with_tail, wrap
@@ -16,7 +16,8 @@ from tui.view import chosen_target, serving
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from metrics.snapshot import Score, Snapshot, Target
+    from metrics.observed import Target
+    from metrics.snapshot import Score, Snapshot
     from tui.palette import StyleName
     from tui.rows import Row, Span
     from tui.view import View

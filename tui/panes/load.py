@@ -14,7 +14,8 @@ from tui.view import alarms, chosen_target, serving
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Measure, Snapshot, Target
+    from metrics.observed import Measure, Target
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row, Span
     from tui.view import View

@@ -13,7 +13,8 @@ from tui.rows import cells
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from metrics.snapshot import Onset, Risk, Snapshot
+    from metrics.finding import Onset, Risk
+    from metrics.snapshot import Snapshot
     from tui.rows import Row
 
 _SMEARED = 10.0

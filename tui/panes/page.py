@@ -11,7 +11,7 @@ from tui.rows import crop, fit, fit_row, spread, wrap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Track
+    from metrics.observed import Track
     from tui.palette import StyleName
     from tui.rows import Charset, Row
 

@@ -13,7 +13,8 @@ from tui.rows import cells, crop, fit, fit_row, wrap
 from tui.view import chosen_target
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Measure, Snapshot
+    from metrics.observed import Measure
+    from metrics.snapshot import Snapshot
     from tui.rows import Row
     from tui.view import View
 

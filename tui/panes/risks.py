@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.finding import RiskState
 from metrics.quantity import QUANTITIES
-from metrics.snapshot import RiskState
 from tui import words
 from tui.panes import watched
 from tui.panes.gpus import ranges
@@ -26,7 +26,8 @@ from tui.view import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Evidence, NotVisible, Risk, Snapshot
+    from metrics.finding import Evidence, Risk
+    from metrics.snapshot import NotVisible, Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
     from tui.view import View

@@ -14,7 +14,8 @@ from tui.view import withheld_for
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from metrics.snapshot import Recommendation, Risk, Snapshot
+    from metrics.finding import Recommendation, Risk
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metrics import units
+from metrics.finding import RiskState
 from metrics.sample import State
-from metrics.snapshot import RiskState
 from tui import words
 from tui.rows import fit, fit_row
 from tui.view import chosen_target, severity_style
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Risk, Snapshot, Target
+    from metrics.finding import Risk
+    from metrics.observed import Target
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
     from tui.view import View

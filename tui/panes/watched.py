@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metrics.snapshot import RiskState
+from metrics.finding import RiskState
 from tui import words
 from tui.panes.page import heading, text
 from tui.rows import cells, crop_words, fit, fit_row, wrap
@@ -13,7 +13,8 @@ from tui.view import open_risks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Risk, Snapshot
+    from metrics.finding import Risk
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metrics import units
-from metrics.snapshot import RiskState
+from metrics.finding import RiskState
 from tui import words
 from tui.panes import onsets, steps
 from tui.panes.page import INDENT, graph, heading, side_by_side, text
@@ -17,7 +17,9 @@ from tui.view import advice_for, alike, opened_risk, severity_style
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.snapshot import Evidence, Recommendation, Risk, Snapshot, Track
+    from metrics.finding import Evidence, Recommendation, Risk
+    from metrics.observed import Track
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row
     from tui.view import View

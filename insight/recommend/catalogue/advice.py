@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from metrics.snapshot import Risk
+from metrics.finding import Risk
 
 ANY = ""
 """Stands for whatever server it is."""

@@ -9,7 +9,7 @@ from insight.recommend.catalogue.advice import ANY, OTHERS, Action, Advice
 from insight.rules import xids
 
 if TYPE_CHECKING:
-    from metrics.snapshot import Risk
+    from metrics.finding import Risk
 
 _KEEP = Action("keep the output of nvidia-bug-report.sh before anything is reset")
 _DRAIN = Action("drain what runs on it (no new requests)")

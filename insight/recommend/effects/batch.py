@@ -16,7 +16,7 @@ from insight.objectives import label
 from insight.recommend.case import Estimate
 from insight.rules.latency import objective_for
 from metrics import units
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from insight.estimators.effects import bound
 from insight.recommend.case import Estimate
 from metrics import units
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from insight.recommend.case import Case

@@ -15,7 +15,8 @@ from insight.estimators.effects import Z90
 from insight.recommend.case import Estimate
 from insight.rules.gpu import CLOCK_SHARE
 from metrics import units
-from metrics.snapshot import Effect, Grade, RiskState
+from metrics.effect import Effect, Grade
+from metrics.finding import RiskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from metrics import units
 if TYPE_CHECKING:
     from insight.recommend.case import Case
     from insight.recommend.known import Known
-    from metrics.snapshot import Effect
+    from metrics.effect import Effect
 
 
 def token_budget(case: Case) -> Estimate:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators import balance
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 
 def closed(rate: float) -> float | None:

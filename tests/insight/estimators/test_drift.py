@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators.drift import capacity_effect, chi_squared_99, drift
+from metrics.effect import Grade
 from metrics.histogram import Histogram
-from metrics.snapshot import Grade
 
 BOUNDS = tuple(float(edge) for edge in range(1, 10))
 

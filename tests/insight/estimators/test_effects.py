@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators.effects import around, bound, percentile, student90, unknown
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50))

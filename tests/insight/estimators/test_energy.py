@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from insight.estimators import energy
 from insight.estimators.energy import Operation, Used
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 USED = Used(
     joules=6000.0, seconds=60.0, output_tokens=12_000.0, prompt_tokens=24_000.0, requests=120.0, idle_watts=60.0

@@ -10,7 +10,7 @@ from insight.estimators.extrapolation import interval, systematic
 from insight.estimators.step_time import NoStepTime, StepTime
 from insight.estimators.steps import Limits, StepCost, simulate
 from insight.estimators.traffic import Traffic, steady
-from metrics.snapshot import Effect, Grade
+from metrics.effect import Effect, Grade
 from tests.evaluation.ramp import LIMITS, RAMP, RATES, TRUE_COST, part
 
 MIX = Traffic(5.0, ((50.0, 1 / 3), (200.0, 1 / 3), (600.0, 1 / 3)), ((80.0, 1.0),))

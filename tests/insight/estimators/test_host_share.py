@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from insight.estimators import host_share
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 
 def test_only_time_with_requests_counts() -> None:

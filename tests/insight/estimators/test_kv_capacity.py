@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from insight.estimators import kv_capacity
 from insight.estimators.steps import Limits, StepCost, second_order, simulate
 from insight.estimators.traffic import steady
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 COST = StepCost(0.006, 0.0004, 0.00025)
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from insight.estimators import littles_law
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 from tests.captures import load
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from insight.estimators import preemption
 from insight.estimators.steps import StepCost
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 GAMMA, RESIDENT = 0.000242, 453.0
 """Of the vLLM on which preemption was measured, in seconds a token and tokens a running request."""

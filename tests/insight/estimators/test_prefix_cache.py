@@ -12,7 +12,7 @@ from insight.estimators.prefix_cache import HitRate, Load
 from insight.estimators.step_time import StepTime, fit
 from insight.estimators.steps import StepCost, second_order
 from insight.estimators.windows import StepWindow, WindowLog
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 from metrics.store import Store
 from metrics.view import View
 from tests.captures import load

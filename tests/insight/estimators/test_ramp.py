@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 from tests.evaluation.ramp import RAMP, RATES, Row, capacity_now, model, ramp_table
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators import residual
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 
 def residuals(seed: int, count: int, effect: float, alike: float) -> tuple[list[float], list[bool]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators.scalability import Scalability, capacity, fit, oversaturated
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 LAW = Scalability(30.0, 0.03, 0.97 / 111**2)
 """Its maximum lies at 111."""

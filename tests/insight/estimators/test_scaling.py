@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from insight.estimators import scaling
 from insight.estimators.scaling import DAY, Policy
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 MINUTE = 60.0
 DAYS = [10 + 8 * math.sin(2 * math.pi * i / 1440) for i in range(1440)]

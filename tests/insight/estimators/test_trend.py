@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators.trend import time_to, trend
-from metrics.snapshot import Grade
+from metrics.effect import Grade
 
 
 def level(seed: int, count: int, slope: float, alike: float, noise: float = 0.02) -> tuple[list[float], list[float]]:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from insight.assess import Assessor
 from insight.settings import Settings
+from metrics.observed import Measure
 from metrics.quality import Graded, Outcome
 from metrics.recording import Packer, Reader
 from metrics.sample import Missing, Sample, Source, State
-from metrics.snapshot import Measure
 from metrics.store import Store
 from metrics.view import View
 

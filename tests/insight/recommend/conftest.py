@@ -12,8 +12,8 @@ from insight.describe import target
 from insight.recommend.case import Case
 from insight.recommend.knowledge import Knowledge
 from insight.settings import Settings
+from metrics.finding import Evidence, Risk, RiskState, Severity
 from metrics.sample import Sample, Source
-from metrics.snapshot import Evidence, Risk, RiskState, Severity
 from metrics.store import Store
 from metrics.track import Tracks
 from metrics.view import View

@@ -11,8 +11,8 @@ from collectors.engine_flags import FLAGS
 from insight.recommend.catalogue import ADVICE, ANY, KINDS, OTHERS, Action, Advice
 from insight.recommend.effects import EFFECTS
 from insight.rules import RULES
+from metrics.finding import Evidence, Risk, RiskState, Severity
 from metrics.quantity import QUANTITIES
-from metrics.snapshot import Evidence, Risk, RiskState, Severity
 
 RULE_IDS = {rule.id for rule in RULES}
 ENGINES = ("vllm", "sglang", "tgi", "trtllm", "llamacpp")

@@ -22,19 +22,10 @@ from insight.recommend.setting import setting
 from insight.rules import RULES
 from insight.settings import Settings
 from metrics import units
+from metrics.effect import Effect, Grade
+from metrics.finding import Recommendation, Risk, RiskState, Severity, Withheld
+from metrics.observed import Gpu, Measure, Target
 from metrics.sample import Sample, Source, State
-from metrics.snapshot import (
-    Effect,
-    Gpu,
-    Grade,
-    Measure,
-    Recommendation,
-    Risk,
-    RiskState,
-    Severity,
-    Target,
-    Withheld,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

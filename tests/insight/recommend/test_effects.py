@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from insight.recommend.effects import EFFECTS
-from metrics.snapshot import Effect, Evidence, Grade
+from metrics.effect import Effect, Grade
+from metrics.finding import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

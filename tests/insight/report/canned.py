@@ -7,35 +7,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from metrics.effect import Effect, Grade
+from metrics.finding import Change, Evidence, LoadLevel, Onset, Recommendation, Risk, RiskState, Severity, Withheld
 from metrics.histogram import Histogram, Quantile
 from metrics.measure import describe
+from metrics.observed import Driver, Gpu, Host, Measure, Target, Track
 from metrics.sample import Event, State
-from metrics.snapshot import (
-    Change,
-    Driver,
-    Effect,
-    Evidence,
-    Gpu,
-    Grade,
-    Host,
-    LoadLevel,
-    Measure,
-    NotVisible,
-    Objective,
-    Onset,
-    Recommendation,
-    Risk,
-    RiskState,
-    Score,
-    Scorecard,
-    Severity,
-    Snapshot,
-    Target,
-    Tool,
-    Track,
-    Verdict,
-    Withheld,
-)
+from metrics.snapshot import NotVisible, Objective, Score, Scorecard, Snapshot, Tool, Verdict
 from metrics.units import rfc3339
 
 if TYPE_CHECKING:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
 from insight.report.check import Exit, check
+from metrics.finding import Risk, RiskState, Severity
 from metrics.sample import State
-from metrics.snapshot import Risk, RiskState, Severity, Snapshot
 from tests.insight.report import canned
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Snapshot
 
 # Monitoring Plugins Development Guidelines: 'label'=value[UOM];[warn];[crit];[min];[max]
 PERFORMANCE = re.compile(r"('[^'=]+'|[^'= ]+)=(U|-?\d+(\.\d+)?)(s|%)?;(\d[\d.]*)?;(\d[\d.]*)?;(\d+)?(;(\d+)?)?")

@@ -7,6 +7,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from random import Random
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,9 +18,13 @@ from msgspec.structs import replace
 from insight.report import render
 from insight.report.document import Block, Bullets, Chart, Column, Heading, Line, Paragraph, Table, one_line
 from insight.report.hypertext import hypertext
-from metrics.snapshot import Severity, Snapshot, Track
+from metrics.finding import Severity
+from metrics.observed import Track
 from tests.insight.report import canned
 from tests.insight.report.test_report import infected
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Snapshot
 
 VOID = {"meta", "br"}
 ALLOWED = {

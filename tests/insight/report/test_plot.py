@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from insight.report.document import Chart, Line, Moment
 from insight.report.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, plot, ticks
-from metrics.snapshot import Track
+from metrics.observed import Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from insight.report import FORMATS, render
 from insight.report.disguise import Disguise
 from insight.report.redact import NOTE, redact
+from metrics.observed import Host, Measure, Track
 from metrics.quantity import QUANTITIES
 from metrics.sample import Process, State
-from metrics.snapshot import Host, Measure, Snapshot, Track
+from metrics.snapshot import Snapshot
 from tests.insight.report import canned
 
 if TYPE_CHECKING:

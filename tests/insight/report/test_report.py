@@ -14,14 +14,16 @@ from msgspec.structs import replace
 
 from insight.report import FORMATS, render
 from metrics import units
+from metrics.effect import Effect, Grade
+from metrics.finding import Evidence
 from metrics.histogram import Quantile
-from metrics.snapshot import Effect, Evidence, Grade, Snapshot
+from metrics.snapshot import Snapshot
 from tests.insight.report import canned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metrics.snapshot import Measure
+    from metrics.observed import Measure
 
 GOLDENS = Path(__file__).parent / "goldens"
 ENDINGS = {"text": "txt", "paste": "paste.txt"}

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,11 @@ from msgspec.structs import replace
 
 from insight.report import render
 from insight.report.series import HEADER, plain, series
-from metrics.snapshot import Snapshot, Track
+from metrics.observed import Track
 from tests.insight.report import canned
+
+if TYPE_CHECKING:
+    from metrics.snapshot import Snapshot
 
 
 def rows(snapshot: Snapshot) -> list[list[str]]:

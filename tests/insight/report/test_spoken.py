@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from insight.report.document import Chart, Line
 from insight.report.spoken import CELLS, sketched, sparkline, spoken
-from metrics.snapshot import Track
+from metrics.observed import Track
 
 
 def line(name: str, *values: float | None, unit: str = "s") -> Line:

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from insight.report.words import effect_text, engine_name, opening, quantity_name, range_text, sentence, subject, titled
+from metrics.effect import Effect, Grade
 from metrics.quantity import QUANTITIES
-from metrics.snapshot import Effect, Grade
 from tests.insight.report import canned
 
 

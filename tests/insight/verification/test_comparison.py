@@ -12,7 +12,7 @@ from insight.verification.blocks import blocks
 from insight.verification.comparison import Comparison, Setting, changed_settings, compare
 from insight.verification.matched import match
 from insight.verification.side import of_snapshot
-from metrics.snapshot import Measure
+from metrics.observed import Measure
 from simulator.faults import Errors, LoadChange
 from tests.compared import healthy, seen, side, side_of, throttled
 

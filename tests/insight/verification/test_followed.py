@@ -6,7 +6,7 @@ import pytest
 
 from insight.verification.comparison import Setting
 from insight.verification.followed import followed, other_value
-from metrics.snapshot import Change, Recommendation
+from metrics.finding import Change, Recommendation
 
 WORDS = {"lower", "higher", "another value", "twice as many", "a size in GiB", "lower, or removed", "lower or higher"}
 

@@ -11,7 +11,8 @@ from insight.report.text import text
 from insight.verification.blocks import prediction_blocks, score_text
 from insight.verification.followed import unknown_ids
 from insight.verification.predictions import STEP_TIME, Prediction, score, verify
-from metrics.snapshot import Change, Effect, Grade, Recommendation
+from metrics.effect import Effect, Grade
+from metrics.finding import Change, Recommendation
 from tests.compared import side
 
 if TYPE_CHECKING:
