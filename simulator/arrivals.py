@@ -1,102 +1,27 @@
-"""Requests, and the stream in which they arrive."""
+"""The stream in which requests arrive."""
 
 from __future__ import annotations
 
+from heapq import heappop, heappush, merge
+from itertools import repeat
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from simulator.faults import Burst, Clients, LoadChange, Shift
+from simulator.request import Request
 
-    from simulator.faults import LoadChange, Shift
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from simulator.faults import Fault
     from simulator.scenario import Workload
 
 
-class Request:
-    """One request on its way through the engine; times are seconds of the engine's clock."""
-
-    __slots__ = (
-        "arrival",
-        "blocks",
-        "cached",
-        "cancelled",
-        "ended",
-        "failed",
-        "finish_reason",
-        "finish_tick",
-        "first_token",
-        "generated",
-        "handler",
-        "join_tick",
-        "last_token",
-        "max_tokens",
-        "output_tokens",
-        "preemptions",
-        "prefix",
-        "prefix_tokens",
-        "prompt_tokens",
-        "queued",
-        "remaining",
-        "ring_slot",
-        "scheduled",
-        "stored",
-    )
-
-    def __init__(
-        self,
-        arrival: float,
-        prompt_tokens: int,
-        output_tokens: int,
-        max_tokens: int,
-        prefix: int | None = None,
-        prefix_tokens: int = 0,
-        handler: str = "/v1/chat/completions",
-    ) -> None:
-        self.arrival = arrival
-        self.prompt_tokens = prompt_tokens
-        self.output_tokens = output_tokens
-        """How many it will have generated at its end; no engine knows that beforehand, and this one does not look."""
-        self.max_tokens = max_tokens
-        self.prefix = prefix
-        """Which shared prefix it begins with, and how many of its tokens that is."""
-        self.prefix_tokens = prefix_tokens
-        self.handler = handler
-        """Path of the HTTP request."""
-        self.queued: float | None = None
-        """When the scheduler saw it: between two steps."""
-        self.scheduled: float | None = None
-        """When it was first scheduled; a preemption does not change that."""
-        self.first_token: float | None = None
-        self.ended: float | None = None
-        """When its last token was out."""
-        self.last_token = 0.0
-        """Kept up to date only when it does not decode."""
-        self.generated = 0
-        """Tokens out; while it decodes, as of the step in which it began to (`Engine.generated` knows more)."""
-        self.finish_reason: str | None = None
-        self.failed = False
-        """True when the engine died with it."""
-        self.cancelled = False
-        self.cached: int | None = None
-        """Prompt tokens that came from the prefix cache when it was first admitted."""
-        self.preemptions = 0
-        self.remaining = 0
-        """Tokens of its prefill that are still to be computed."""
-        self.blocks = 0
-        """Blocks of its own, the shared prefix left out; while it decodes, as of the step in which it began to."""
-        self.stored = 0
-        """Tokens in the cache when it began to decode."""
-        self.join_tick: int | None = None
-        """Step number at which it began to decode; None while it does not."""
-        self.finish_tick = 0
-        self.ring_slot = 0
-
-    @property
-    def done(self) -> bool:
-        """Nothing more will come of it."""
-        return self.failed or self.cancelled or self.finish_reason is not None
+RETRY_SECONDS = 1.0
+"""A client whose request was refused, or that found nobody, tries again so much later."""
 
 
 class Load:
@@ -118,30 +43,44 @@ class Load:
 
 
 class Arrivals:
-    """A Poisson stream of requests whose rate follows the load, drawn by thinning: the same for the same seed.
+    """The requests that come, by themselves, in bursts and from clients that wait for their answers.
 
-    `share` of the workload's rate comes here; after a Shift other requests come.
+    What comes by itself is a Poisson stream whose rate follows the load, drawn by thinning. All of it is the same for
+    the same seed. `share` of everything comes here; after a Shift other requests come.
     """
 
     def __init__(
         self,
         workload: Workload,
-        load: Load,
+        faults: Sequence[Fault],
         max_model_len: int,
         seed: int,
         start: float,
         share: float = 1.0,
-        shifts: Sequence[Shift] = (),
     ) -> None:
         self._workload = workload
-        self._load = load
+        self._load = Load([fault for fault in faults if isinstance(fault, LoadChange)])
         self._longest = max_model_len
         self._random = Random(f"arrivals {seed}")
+        self._thoughts = Random(f"thoughts {seed}")
         self._share = share
-        self._shifts = sorted(shifts, key=lambda shift: shift.at)
-        self.next_at = start
-        """When the next request comes."""
+        self._shifts = sorted((f for f in faults if isinstance(f, Shift)), key=lambda shift: shift.at)
+        self._alone_at = start
+        """When the next request comes by itself."""
+        self._bursts: Iterator[float] = merge(*(_of_burst(f, share) for f in faults if isinstance(f, Burst)))
+        self._burst_at = next(self._bursts, inf)
+        self._due: list[tuple[float, int, Clients]] = []
+        """When a client sends its next request; the number keeps those of one moment in order."""
+        self._sent = 0
+        for each in (f for f in faults if isinstance(f, Clients)):
+            for _ in range(round(each.count * share)):
+                self._send(each, each.at + self._think(each))
         self._advance()
+
+    @property
+    def next_at(self) -> float:
+        """When the next request comes."""
+        return min(self._alone_at, self._burst_at, self._due[0][0] if self._due else inf)
 
     def pop(self) -> Request:
         """Take the next request off the stream."""
@@ -155,23 +94,48 @@ class Arrivals:
         prompt = min(prefix_tokens + workload.prompt_tokens.draw(random), self._longest - 1)
         asked = min(workload.max_tokens, self._longest - prompt)
         output = min(workload.output_tokens.draw(random), asked)
-        self._advance()
-        return Request(at, prompt, output, asked, prefix, prefix_tokens)
+        clients = None
+        if at == self._alone_at:
+            self._advance()
+        elif at == self._burst_at:
+            self._burst_at = next(self._bursts, inf)
+        else:
+            clients = heappop(self._due)[2]
+        return Request(at, prompt, output, asked, prefix, prefix_tokens, clients=clients)
+
+    def over(self, request: Request, now: float, *, refused: bool = False) -> None:
+        """Let the client of a request send its next one, where one waits for this."""
+        if request.clients is not None:
+            self._send(request.clients, now + self._think(request.clients) + (RETRY_SECONDS if refused else 0.0))
 
     def end(self) -> None:
         """Let no more come."""
-        self.next_at = float("inf")
+        self._alone_at = self._burst_at = inf
+        self._due.clear()
+
+    def _send(self, clients: Clients, at: float) -> None:
+        if clients.there(at):
+            self._sent += 1
+            heappush(self._due, (at, self._sent, clients))
+
+    def _think(self, clients: Clients) -> float:
+        return self._thoughts.expovariate(1 / clients.think) if clients.think else 0.0
 
     def _advance(self) -> None:
         highest = self._workload.requests_per_second * self._share * self._load.most
         if highest <= 0:
-            self.next_at = float("inf")
+            self._alone_at = inf
             return
         random = self._random
         while True:
-            self.next_at += random.expovariate(highest)
-            if random.random() * self._load.most < self._load.at(self.next_at):
+            self._alone_at += random.expovariate(highest)
+            if random.random() * self._load.most < self._load.at(self._alone_at):
                 return
+
+
+def _of_burst(burst: Burst, share: float) -> Iterator[float]:
+    for at in burst.moments():
+        yield from repeat(at, round(burst.requests * share))
 
 
 def _shifted(workload: Workload, shift: Shift) -> Workload:

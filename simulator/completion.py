@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from simulator.arrivals import Request
+    from simulator.request import Request
 
 WORDS = (" no", " model", " runs", " here", ":", " these", " words", " are", " simulated", ".")
 

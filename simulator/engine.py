@@ -9,14 +9,16 @@ No step looks at every sequence: all that decode gain one token, so what happens
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappop, heappush
+from itertools import count
 from math import isinf
 from random import Random
 from typing import TYPE_CHECKING
 
-from simulator.arrivals import Arrivals, Load, Request
+from simulator.arrivals import Arrivals
 from simulator.counters import Counters, Work
-from simulator.faults import LoadChange, Shift
 from simulator.kv_cache import KvCache
+from simulator.request import Request
 from simulator.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -39,10 +41,8 @@ class Engine:
         share: float = 1.0,
     ) -> None:
         self.config = config
-        load = Load([fault for fault in faults if isinstance(fault, LoadChange)])
-        shifts = [fault for fault in faults if isinstance(fault, Shift)]
         self._trouble = Trouble(faults, seed)
-        self._arrivals = Arrivals(workload, load, config.max_model_len, seed, start, share, shifts)
+        self._arrivals = Arrivals(workload, faults, config.max_model_len, seed, start, share)
         self._inbox: deque[Request] = deque()
         """Requests submitted from outside, in the order of their arrival."""
         self._random = Random(f"steps {seed}")
@@ -55,6 +55,7 @@ class Engine:
         self.elsewhere = 0
         """Requests in flight in the other engines behind the same address: a limit is one for all of them."""
         self.work = Work()
+        self._numbers = count()
         self._reset()
 
     def _reset(self) -> None:
@@ -66,6 +67,8 @@ class Engine:
         self._partial: Request | None = None
         """The one whose prefill did not fit into the token budget of a step."""
         self._cancelled: list[Request] = []
+        self._patience: list[tuple[float, int, Request]] = []
+        """When the client of a request will be gone; the number keeps those of one moment in order."""
         self._tick = 0
         """Steps done. A sequence that decodes needs a block every `block_size` steps: `_ring` counts how many do."""
         self._ring = [0] * self.config.block_size
@@ -106,6 +109,7 @@ class Engine:
         if not request.done:
             request.cancelled = True
             self._cancelled.append(request)
+            self._arrivals.over(request, self.now)
 
     @property
     def in_flight(self) -> int:
@@ -130,6 +134,7 @@ class Engine:
         """Lose everything, and come back `seconds` after `at`; never where that is infinite."""
         for request in (*self._running, *self._waiting, *self._inbox):
             request.failed = not request.done
+            self._arrivals.over(request, at, refused=True)
         self._inbox.clear()
         self._reset()
         self.up_at = at + seconds
@@ -166,22 +171,46 @@ class Engine:
                 self._queue(inbox.popleft())
             elif arrivals.next_at <= self.now:
                 request = arrivals.pop()
-                if request.arrival < self.up_at:
-                    continue
-                if self._trouble.is_bad(request.arrival):
-                    self.counters.answer(request.handler, "POST", 400, 0.001)
-                elif self.refuses():
-                    self.counters.answer(request.handler, "POST", 503, 0.001)
+                if self._turned_away(request):
+                    arrivals.over(request, request.arrival, refused=True)
                 else:
                     self._queue(request)
+                    self._wait_for(request)
             else:
                 break
+        self._lose_patience()
         for request in self._cancelled:
             if request in self._running:
                 self._leave(request)
             elif request in self._waiting:
                 self._waiting.remove(request)
         self._cancelled.clear()
+
+    def _turned_away(self, request: Request) -> bool:
+        """Tell whether a request gets no further than the door, and count what it was told there."""
+        if request.arrival < self.up_at:
+            return True
+        if self._trouble.is_bad(request.arrival):
+            self.counters.answer(request.handler, "POST", 400, 0.001)
+            return True
+        if self.refuses():
+            self.counters.answer(request.handler, "POST", 503, 0.001)
+            return True
+        return False
+
+    def _lose_patience(self) -> None:
+        """Cancel what a client has gone from."""
+        while self._patience and self._patience[0][0] <= self.now:
+            request = heappop(self._patience)[2]
+            if not request.done:
+                self.cancel(request)
+                # Measured on vLLM 0.32: a client that goes is no finished request, and one more answer of 200.
+                self.counters.answer(request.handler, "POST", 200, self.now - request.arrival)
+
+    def _wait_for(self, request: Request) -> None:
+        after = self._trouble.gone_after(request.arrival)
+        if after is not None:
+            heappush(self._patience, (request.arrival + after, next(self._numbers), request))
 
     def _queue(self, request: Request) -> None:
         if not request.cancelled:
@@ -305,6 +334,7 @@ class Engine:
                 self._leave(request)
                 request.failed = True
                 counters.fail(request, self.now)
+                self._arrivals.over(request, self.now)
                 failed += 1
                 continue
             if request.first_token is None:
@@ -340,6 +370,7 @@ class Engine:
         request.ended = self.now
         request.finish_reason = "length" if request.generated >= request.max_tokens else "stop"
         self.counters.finish(request, self.now)
+        self._arrivals.over(request, self.now)
 
 
 class _Step:

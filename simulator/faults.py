@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from simulator.lengths import Lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOREVER = 1e12
 
@@ -50,6 +53,47 @@ class Shift(Timed, frozen=True, tag="shift", tag_field="kind", kw_only=True):
     prompt_tokens: Lengths | None = None
     output_tokens: Lengths | None = None
     shared_prefix_share: float | None = None
+
+
+class Burst(Spell, frozen=True, tag="burst", tag_field="kind", kw_only=True):
+    """So many requests come at one moment, and again `every` so many seconds; once where that is 0."""
+
+    requests: int
+    every: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.requests < 1 or self.every < 0:
+            raise ValueError("a burst needs requests of at least 1, and every of at least 0")
+
+    def moments(self) -> Iterator[float]:
+        """Tell when they come, one moment after the other."""
+        number = 0
+        while self.there(at := self.at + number * self.every):
+            yield at
+            if not self.every:
+                return
+            number += 1
+
+
+class Clients(Spell, frozen=True, tag="clients", tag_field="kind", kw_only=True):
+    """So many clients, each of which sends its next request when it has its answer and has thought: a closed loop."""
+
+    count: int
+    think: float = 0.0
+    """Seconds from an answer to the next request, on average; they are exponentially distributed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count < 1 or self.think < 0:
+            raise ValueError("clients need a count of at least 1, and think of at least 0")
+
+
+class Aborts(Spell, frozen=True, tag="aborts", tag_field="kind", kw_only=True):
+    """Of this share of the requests the client is gone `after` so many seconds, answered or not."""
+
+    share: float
+    after: float
 
 
 class BadRequests(Spell, frozen=True, tag="bad_requests", tag_field="kind", kw_only=True):
@@ -162,7 +206,10 @@ class WrongAnswers(Spell, frozen=True, tag="wrong_answers", tag_field="kind", kw
 
 Fault = (
     LoadChange
+    | Burst
+    | Clients
     | Shift
+    | Aborts
     | BadRequests
     | Freeze
     | Restart

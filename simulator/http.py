@@ -25,7 +25,7 @@ from simulator.simulation import Simulation
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.arrivals import Request
+    from simulator.request import Request
     from simulator.scenario import Scenario
 
 VERSION = "0.32.0"

@@ -16,7 +16,7 @@ from metrics.series import series
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simulator.arrivals import Request
+    from simulator.request import Request
     from simulator.simulation import Simulation
 
 INTERVAL = 1.0

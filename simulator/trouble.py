@@ -6,7 +6,7 @@ from math import prod
 from random import Random
 from typing import TYPE_CHECKING
 
-from simulator.faults import BadRequests, Errors, Freeze, Slow
+from simulator.faults import Aborts, BadRequests, Errors, Freeze, Slow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,7 @@ class Trouble:
         self._slow = [f for f in faults if isinstance(f, Slow)]
         self._errors = [f for f in faults if isinstance(f, Errors)]
         self._bad = [f for f in faults if isinstance(f, BadRequests)]
+        self._aborts = [f for f in faults if isinstance(f, Aborts)]
         self._random = Random(f"trouble {seed}")
 
     def slowdown(self, now: float) -> float:
@@ -39,10 +40,15 @@ class Trouble:
         """Tell whether a request that arrives now is one that no server would take."""
         return self._falls_on(self._bad, now)
 
+    def gone_after(self, now: float) -> float | None:
+        """Tell how long the client of a request that arrives now waits at most; None where it waits for all of it."""
+        there = [f for f in self._aborts if f.there(now)]
+        return min(f.after for f in there) if self._falls_on(there, now) else None
+
     def fails(self, now: float) -> bool:
         """Tell whether a request that gets its first token now ends with an error instead."""
         return self._falls_on(self._errors, now)
 
-    def _falls_on(self, faults: Sequence[Errors | BadRequests], now: float) -> bool:
+    def _falls_on(self, faults: Sequence[Errors | BadRequests | Aborts], now: float) -> bool:
         share = sum(f.share for f in faults if f.there(now))
         return share > 0 and self._random.random() < share

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from simulator.engine import Engine
-from simulator.faults import Freeze, LoadChange
+from simulator.faults import Aborts, Burst, Clients, Errors, Freeze, LoadChange
 from simulator.lengths import Choice, Lognormal
 from simulator.scenario import EngineConfig, Workload
 
@@ -355,3 +355,73 @@ def test_what_the_model_cannot_take_is_refused(
     """A request with no tokens, or with more than max_model_len, is an error that says so."""
     with pytest.raises(ValueError, match="takes at most 2048 tokens"):
         Engine(config, silence, seed=1).submit(0.0, prompt, output, HANDLER)
+
+
+def _arrived(engine: Engine) -> int:
+    return engine.counters.request_n.count + engine.in_flight
+
+
+def test_a_burst_comes_at_once_and_again() -> None:
+    """Ten at 5 s and ten at 65 s; none after the end of its spell, and nothing else."""
+    engine = Engine(TIGHT, SILENCE, 1, faults=[Burst(at=5.0, requests=10, every=60.0, seconds=100.0)])
+    seen = []
+    for now in (4.9, 5.1, 64.9, 65.1, 300.0):
+        engine.advance(now)
+        seen.append(_arrived(engine))
+    assert seen == [0, 10, 10, 20, 20]
+
+
+def test_a_burst_is_shared_by_the_engines_behind_one_address() -> None:
+    """A quarter of 20 requests comes here."""
+    engine = Engine(TIGHT, SILENCE, 1, faults=[Burst(at=0.0, requests=20)], share=0.25)
+    engine.advance(60.0)
+    assert _arrived(engine) == 5
+
+
+def test_clients_in_a_closed_loop_are_never_more_than_they_are() -> None:
+    """Twelve clients on eight slots: eight run and four wait; at their end nothing is left."""
+    answers = Workload(requests_per_second=0.0, prompt_tokens=Choice((40,)), output_tokens=Choice((30,)), max_tokens=30)
+    engine = Engine(TIGHT, answers, 1, faults=[Clients(at=10.0, count=12, seconds=60.0)])
+    engine.advance(9.9)
+    assert _arrived(engine) == 0
+    for now in range(11, 70):
+        engine.advance(float(now))
+        assert engine.in_flight + len(engine._inbox) <= 12
+    assert engine.counters.request_n.count > 12 * 3
+    engine.advance(120.0)
+    assert engine.in_flight == 0
+
+
+def test_clients_that_think_send_more_seldom() -> None:
+    """One client that thinks for 4 s between short answers sends about one request in 4 s."""
+    engine = Engine(TIGHT, SILENCE, 3, faults=[Clients(at=0.0, count=1, think=4.0)])
+    engine.advance(2000.0)
+    assert engine.counters.request_n.count == pytest.approx(500, rel=0.15)
+
+
+def test_clients_come_back_after_errors_refusals_and_a_restart() -> None:
+    """A closed loop does not end with what went wrong: refused, failed or lost, a client tries again."""
+    config = replace(TIGHT, max_num_queued_reqs=1)
+    faults = [
+        Clients(at=0.0, count=6, think=0.1),
+        Errors(at=0.0, share=0.3, seconds=20.0),
+    ]
+    engine = Engine(config, SILENCE, 1, faults=faults)
+    engine.advance(30.0)
+    assert engine.counters.rejected > 0
+    assert engine.counters.finished["error"] > 0
+    engine.restart(30.0, 5.0)
+    engine.advance(60.0)
+    assert engine.counters.request_n.count > 20
+
+
+def test_clients_that_go_are_answers_and_no_finished_requests() -> None:
+    """As vLLM counts them: half of the requests ends unseen, each is answered with 200, and nothing stays behind."""
+    answers = Workload(requests_per_second=4.0, prompt_tokens=Choice((40,)), output_tokens=Choice((90,)), max_tokens=90)
+    engine = Engine(TIGHT, answers, 1, faults=[Aborts(at=0.0, share=0.5, after=0.2)])
+    engine.advance(100.0)
+    finished, answered = engine.counters.request_n.count, sum(engine.counters.answers.values())
+    assert answered == pytest.approx(400, rel=0.15)
+    assert finished == pytest.approx(200, rel=0.25)
+    assert engine.in_flight < 10
+    assert engine._cache.blocks - 1 - engine._cache.free == _blocks_in_use(engine)
