@@ -7,6 +7,7 @@ from collections import deque
 from statistics import median_low
 from typing import TYPE_CHECKING
 
+from chimera_top import promised
 from metrics.view import View
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Passage:
         self._every = every
         self._store = store
         self._assessor = assessor
+        self._own_objectives = promised.kept_by(assessor.settings)
         self._asks_from = asks_from
         self._pace = Pace()
         self._newest = first
@@ -91,6 +93,8 @@ class Passage:
     def _add(self, sample: Sample) -> None:
         self._pace.add(sample)
         self._store.add(sample)
+        if not self._own_objectives:
+            self._assessor.settings = promised.adopted(self._assessor.settings, sample)
         interval = max(self._pace.interval, self._every)
         if sample.mono >= self._due:
             # In the middle between two ticks, so that all Samples of one tick fall into one interval.

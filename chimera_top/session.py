@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from chimera_top import promised
 from collectors.clean import clean
 from collectors.poller import Poller
 from metrics.sample import Event, Sample, Source
@@ -61,6 +62,7 @@ class Session:
         self._assessor = assessor
         self._publish = publish
         self._recorder = recorder
+        self._promised = promised.facts(assessor.settings.objectives)
         self._window = assessor.settings.window
         self._ends_after = ends_after
         self._first_tick: float | None = None
@@ -102,7 +104,7 @@ class Session:
         if self._recorder is not None:
             if self.marks and self._look is None:  # set after the last tick
                 self._recorder.write(
-                    self._marked_here(Sample("monitor", Source.MONITOR, self._clock.wall(), self._clock.mono()))
+                    self._told_here(Sample("monitor", Source.MONITOR, self._clock.wall(), self._clock.mono()))
                 )
             self._recorder.close()
 
@@ -124,15 +126,17 @@ class Session:
         if self.ended.is_set() or self._look is not None:
             return
         for seen in samples:
-            sample = self._marked_here(seen) if self.marks and seen.kind is Source.MONITOR else seen
+            sample = self._told_here(seen) if seen.kind is Source.MONITOR else seen
             if self._recorder is not None:
                 self._recorder.write(sample)
             self.store.add(sample)
 
-    def _marked_here(self, sample: Sample) -> Sample:
-        """Put the marks that were set since the last tick into a Sample of the monitor."""
+    def _told_here(self, sample: Sample) -> Sample:
+        """Put the objectives, and the marks that were set since the last tick, into a Sample of the monitor."""
+        if not self.marks and not self._promised:
+            return sample
         set_since = [self.marks.popleft() for _ in range(len(self.marks))]
-        return replace(sample, events=(*sample.events, *set_since))
+        return replace(sample, facts={**sample.facts, **self._promised}, events=(*sample.events, *set_since))
 
     def _tick(self, mono: float, _wall: float) -> None:
         if self.ended.is_set():
