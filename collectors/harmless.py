@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from collectors.clean import clean
 from collectors.exposition import MAX_LABEL_CHARACTERS
 from metrics.histogram import is_possible
-from metrics.quantity import QUANTITIES, Kind, impossibility
+from metrics.quantity import MOST, QUANTITIES, Kind, impossibility
 from metrics.sample import Event, Missing, Process, Sample
 from metrics.series import series, split_series
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from metrics.quality import Graded
 
 _Value = TypeVar("_Value")
@@ -33,19 +35,19 @@ def harmless(sample: Sample) -> tuple[Sample | None, int]:
     """
     if not (_is_moment(sample.wall) and abs(sample.mono) <= _MAX_MONO and 0 <= sample.duration <= _MAX_MONO):
         return None, 1
-    counters, gauges = _possible(sample.counters), _possible(sample.gauges)
+    counters, impossible = _true(sample.counters, Kind.COUNTER)
+    gauges, more = _true(sample.gauges, Kind.GAUGE)
     histograms = {name: each for name, each in sample.histograms.items() if is_possible(each)}
     events = tuple(Event(e.wall, clean(e.kind), clean(e.text), e.code) for e in sample.events if _is_moment(e.wall))
     graded = tuple(_harmless_graded(each) for each in sample.graded if _is_true(each))
-    left_out = len(sample.counters) + len(sample.gauges) + len(sample.histograms) + len(sample.events)
-    left_out -= len(counters) + len(gauges) + len(histograms) + len(events)
-    left_out += len(sample.graded) - len(graded)
+    left_out = impossible + more + len(sample.histograms) + len(sample.events) + len(sample.graded)
+    left_out -= len(histograms) + len(events) + len(graded)
     made = replace(
         sample,
         source=clean(sample.source),
         reason=clean(sample.reason, 400),
-        counters=_known(counters, Kind.COUNTER),
-        gauges=_known(gauges, Kind.GAUGE),
+        counters=counters,
+        gauges=gauges,
         histograms=_known(histograms, Kind.HISTOGRAM),
         facts={clean(name): clean(value) for name, value in sample.facts.items()},
         processes=tuple(map(_harmless_process, sample.processes)),
@@ -60,8 +62,23 @@ def _is_moment(wall: float) -> bool:
     return 0 <= wall <= _MAX_WALL  # false for what is no number
 
 
-def _possible(values: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if not impossibility(split_series(name)[0], value)}
+def _true(values: dict[str, float], kind: Kind) -> tuple[dict[str, float], int]:
+    """Give what can be true under names that are known, and how many of the values cannot be."""
+    if not values or (_are_plain(tuple(values), kind) and _are_ordinary(values.values())):
+        return values, 0
+    possible = {name: value for name, value in values.items() if not impossibility(split_series(name)[0], value)}
+    return _known(possible, kind), len(values) - len(possible)
+
+
+def _are_ordinary(values: Collection[float]) -> bool:
+    """Tell whether all are such as every plain quantity may have: one by one takes ten times as long."""
+    return min(values) >= 0 and max(values) <= MOST and isfinite(sum(values))
+
+
+@lru_cache(maxsize=64)
+def _are_plain(names: tuple[str, ...], kind: Kind) -> bool:
+    """Tell whether all are series of known quantities, written as here, that may be 0."""
+    return all(_harmless_name(name, kind) == name and not impossibility(split_series(name)[0], 0.0) for name in names)
 
 
 def _is_true(graded: Graded) -> bool:

@@ -49,47 +49,41 @@ class Continuity:
         identity = (sample.facts.get("engine"), sample.facts.get("uuid"))
         noticed: str | None = None
         reset: set[_Process] = set()
-        if self._last is not None:
-            if self._identity != identity or self._started_elsewhere(start_time, self._last.wall):
-                noticed = "replaced"
-                self._forget(sample.counters, sample.histograms)
-            else:
-                self._forget(
-                    _returned(sample.counters, self._last.counters, self._raw),
-                    _returned(sample.histograms, self._last.histograms, self._raw_histograms),
-                )
-                reset = self._fallen(sample)
-                if reset or self._started_anew(start_time):
-                    noticed = "restart"
-                if self._started_anew(start_time):
-                    reset = {_process(name) for name in (*self._raw, *self._raw_histograms)}
-                self._close(sample, reset)
-        counters = {
-            name: self._carry_counter(name, raw, reset=_process(name) in reset) for name, raw in sample.counters.items()
-        }
-        histograms = {
-            name: self._carry_histogram(name, raw, reset=_process(name) in reset)
-            for name, raw in sample.histograms.items()
-        }
+        last = self._last
+        if (last is not None and self._identity != identity) or self._started_elsewhere(start_time):
+            noticed = "replaced"
+            self._forget(sample.counters, sample.histograms)
+        elif last is not None and (self._started_anew(start_time) or not _goes_on(sample, last)):
+            self._forget(
+                _returned(sample.counters, last.counters, self._raw),
+                _returned(sample.histograms, last.histograms, self._raw_histograms),
+            )
+            reset = self._fallen(sample)
+            if reset or self._started_anew(start_time):
+                noticed = "restart"
+            if self._started_anew(start_time):
+                reset = {_process(name) for name in (*self._raw, *self._raw_histograms)}
+            self._close(sample, reset)
         self._start_time = start_time if start_time is not None else self._start_time
-        self._identity = identity
-        self._last = sample
-        return counters, histograms, noticed
+        self._identity, self._last = identity, sample
+        return self._carry_counters(sample.counters, reset), self._carry_histograms(sample.histograms, reset), noticed
 
     def _started_anew(self, start_time: float | None) -> bool:
         if self._start_time is None or start_time is None:
             return False
         return abs(start_time - self._start_time) > _SAME_START_SECONDS
 
-    def _started_elsewhere(self, start_time: float | None, last_wall: float) -> bool:
+    def _started_elsewhere(self, start_time: float | None) -> bool:
         """Tell whether this process was certainly running already while the one before it still answered."""
-        return start_time is not None and self._started_anew(start_time) and start_time < last_wall - CLOCK_SECONDS
+        if start_time is None or self._last is None or not self._started_anew(start_time):
+            return False
+        return start_time < self._last.wall - CLOCK_SECONDS
 
     def _fallen(self, sample: Sample) -> set[_Process]:
         fallen = {_process(name) for name, raw in sample.counters.items() if raw < self._raw.get(name, raw)}
         for name, raw in sample.histograms.items():
             last = self._raw_histograms.get(name)
-            if last is not None and (raw.bounds != last.bounds or any(map(lt, raw.counts, last.counts))):
+            if last is not None and _fell(raw, last):
                 fallen.add(_process(name))
         return fallen
 
@@ -112,6 +106,18 @@ class Continuity:
             base = last if last is not None and last.bounds == histogram.bounds else _empty(histogram)
             self._raw_histograms[name], self._before_histograms[name] = histogram, _combine(base, histogram, -1.0)
 
+    def _carry_counters(self, raw: dict[str, float], reset: set[_Process]) -> dict[str, float]:
+        if not reset and not self._before:
+            self._raw.update(raw)
+            return raw
+        return {name: self._carry_counter(name, one, reset=_process(name) in reset) for name, one in raw.items()}
+
+    def _carry_histograms(self, raw: dict[str, Histogram], reset: set[_Process]) -> dict[str, Histogram]:
+        if not reset and not self._before_histograms:
+            self._raw_histograms.update(raw)
+            return raw
+        return {name: self._carry_histogram(name, one, reset=_process(name) in reset) for name, one in raw.items()}
+
     def _carry_counter(self, name: str, raw: float, *, reset: bool) -> float:
         if reset:
             self._before[name] = self._before.get(name, 0.0) + self._raw.get(name, 0.0)
@@ -131,6 +137,20 @@ class Continuity:
     def _carried_histogram(self, name: str) -> Histogram | None:
         raw, before = self._raw_histograms.get(name), self._before_histograms.get(name)
         return raw if raw is None or before is None else _combine(raw, before, 1.0)
+
+
+def _goes_on(page: Sample, last: Sample) -> bool:
+    """Tell whether a page shows the same series as the one before it and none fell: nearly all do, so this is quick."""
+    return (
+        [*page.counters] == [*last.counters]
+        and [*page.histograms] == [*last.histograms]
+        and not any(map(lt, page.counters.values(), last.counters.values()))
+        and not any(map(_fell, page.histograms.values(), last.histograms.values()))
+    )
+
+
+def _fell(now: Histogram, last: Histogram) -> bool:
+    return now.bounds != last.bounds or any(map(lt, now.counts, last.counts))
 
 
 def _returned(page: dict[str, Value], last: dict[str, Value], known: dict[str, Value]) -> dict[str, Value]:

@@ -102,6 +102,9 @@ def _catalogue() -> Mapping[str, Quantity]:
         # --- one GPU
         ("utilisation", gauge, "ratio", "share of time in which any kernel ran (not how busy the GPU was)"),
         ("memory_utilisation", gauge, "ratio", "share of time in which device memory was read or written"),
+        ("sm_utilisation", gauge, "ratio", "share of the multiprocessors that were busy, over time (GPM)"),
+        ("tensor_utilisation", gauge, "ratio", "share of time in which the tensor cores worked (GPM)"),
+        ("dram_utilisation", gauge, "ratio", "share of the bandwidth of the device memory that was used (GPM)"),
         ("memory_used_bytes", gauge, "bytes", "device memory in use"),
         ("memory_total_bytes", gauge, "bytes", "device memory"),
         ("power_watts", gauge, "W", "power drawn by the board"),

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 NAN = math.nan
 
@@ -50,13 +50,13 @@ class Ring:
         self._cells = cells
         return first
 
-    def append(self, time: float, cells: Iterable[float]) -> None:
-        """Add a row: its time, which is not before that of the last, and `width - 1` cells."""
-        row = array("d", (time,))
-        row.extend(cells)
+    def append(self, cells: Sequence[float]) -> None:
+        """Add a row of `width` cells, the first of them its time, which is not before that of the last."""
+        row = array("d", cells)
         if len(row) != self.width:
             message = f"a row of {len(row)} cells in a ring of {self.width} columns"
             raise ValueError(message)
+        time = row[0]
         if self._rows < self.capacity:
             self._cells.extend(row)
             self._times.append(time)

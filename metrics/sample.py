@@ -62,6 +62,8 @@ class Event(Struct, frozen=True, omit_defaults=True):
     """`xid`, `restart`, `mark`, ..."""
     text: str
     code: int | None = None
+    target: str | None = None
+    """Id of the source that it happened to; known once the event is in a Snapshot."""
 
 
 class Missing(Struct, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from metrics.effect import Effect
 from metrics.finding import LoadLevel, Onset, Recommendation, Risk, Severity, Withheld
 from metrics.observed import Driver, Gpu, Host, Measure, Target
 from metrics.sample import Event
@@ -67,6 +68,30 @@ class Verdict(Struct, frozen=True, eq=False):
     told), `young` (watched for too short a time to say that nothing is found)."""
 
 
+class SinceMark(Struct, frozen=True, eq=False):
+    """One server before the newest mark, and since: what was done at the mark has come to this."""
+
+    mark: str
+    """Its text."""
+    target: str
+    wall: float
+    """From when on the time after it counts, in seconds since the epoch: the mark, or a restart that came after it."""
+    seconds: float
+    """Length of the time since; ..."""
+    before_seconds: float
+    """... and of the time before, which ends at the mark, or at the restart shortly before that it was set for."""
+    before: dict[str, Measure] = field(default_factory=dict)
+    """Rates and means are exact, quantiles are bounded by their buckets; `requests_arrived` is what the server was
+    asked for."""
+    after: dict[str, Measure] = field(default_factory=dict)
+    alike: bool | None = None
+    """Whether as many requests came in a second as before, to 20 %; None where that is not known."""
+    why: str = ""
+    """Why it cannot be told yet; empty where it can."""
+    foretold: tuple[Effect, ...] = ()
+    """What the advice that stood at the mark was expected to bring, of the same quantities."""
+
+
 class Tool(Struct, frozen=True, eq=False):
     """What made the Snapshot."""
 
@@ -111,6 +136,10 @@ class Snapshot(Struct, frozen=True, eq=False):
     onsets: tuple[Onset, ...] = ()
     """What changed first, oldest first; empty where nothing fires."""
     levels: tuple[LoadLevel, ...] = ()
+    since_mark: tuple[SinceMark, ...] = ()
+    """Of each server, since the newest mark; empty where there is none within the last hour or the window."""
+    scorecards: dict[str, Scorecard] = field(default_factory=dict)
+    """Of each server by its id, where there are several; `scorecard` is of all of them together."""
     track_record: str = ""
     """How often what was foretold before came, in a sentence; empty where nothing was ever held against what came."""
     monitor: dict[str, float] = field(default_factory=dict)

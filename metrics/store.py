@@ -12,7 +12,9 @@ difference of two rows. A gauge keeps the mean and the peak of its step. A faile
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,11 +22,12 @@ from msgspec import Struct
 from metrics.columns import Columns
 from metrics.continuity import Continuity
 from metrics.ring import NAN, Ring
+from metrics.row import Writer
 from metrics.sample import Event, Sample, State
 
 if TYPE_CHECKING:
-    from metrics.histogram import Histogram
     from metrics.quality import Graded
+    from metrics.row import Row
 
 
 class Tier(Struct, frozen=True):
@@ -93,6 +96,7 @@ class History:
         self._carried: dict[str, float] = {}
         """Each counter as it was last seen."""
         self._continuity = Continuity()
+        self._writer = Writer(self.columns)
 
     def add(self, sample: Sample) -> None:
         """Take in the next Sample of this source."""
@@ -109,7 +113,7 @@ class History:
             if self.failing_since is None:
                 self.failing_since = sample.mono - sample.duration / 2
             for table in self.tables:
-                table.add_gap(sample.mono)
+                table.add(sample.mono, None)
             return
         if self.failed_polls >= BREAK_POLLS:
             self.held.clear()
@@ -121,8 +125,9 @@ class History:
             self.away_seconds = sample.mono - self.newest_ok.mono if self.newest_ok else None
             self.events.append(Event(sample.wall, noticed, _RESTART_TEXT[noticed]))
         self._follow(sample.mono, counters, followed.gauges, anew=noticed is not None)
+        row = self._writer.row(sample.mono, counters, followed.gauges, histograms)
         for table in self.tables:
-            table.add(sample.mono, counters, followed.gauges, histograms)
+            table.add(sample.mono, row)
         self.newest = self.newest_ok = followed
 
     def _follow(self, mono: float, counters: dict[str, float], gauges: dict[str, float], *, anew: bool) -> None:
@@ -152,43 +157,21 @@ class Table:
         self._columns = columns
         self._step_index: int | None = None
         self._time = NAN
-        self._row: list[float] | None = None
-        """The row of the step under way; None while no poll in it succeeded."""
-        self._seen: dict[int, int] = {}
-        """How many polls of the step under way have known each gauge, by its column."""
+        self._cells: tuple[float, ...] | None = None
+        """Of the step under way, as it last knew each series; None while no poll in it succeeded."""
+        self._gauges: list[tuple[float, ...]] = []
+        """What each poll of the step under way showed of the gauges."""
 
-    def add(
-        self,
-        time: float,
-        counters: dict[str, float],
-        gauges: dict[str, float],
-        histograms: dict[str, Histogram],
-    ) -> None:
-        """Take in a poll that succeeded. What it lacks stays as the step under way last knew it."""
+    def add(self, time: float, row: Row | None) -> None:
+        """Take in a poll; None for one that failed."""
         self._begin(time)
-        columns, seen = self._columns, self._seen
-        row = [] if self._row is None else self._row
-        row += [NAN] * (columns.width - 1 - len(row))
-        row[0] = 1.0
-        for name, value in counters.items():
-            row[columns.counters[name] - 1] = value
-        for name, histogram in histograms.items():
-            first = columns.histograms[name][0]
-            row[first - 1 : first + len(histogram.counts)] = (*histogram.counts, histogram.sum)
-        for name, value in gauges.items():
-            mean = columns.gauges[name] - 1
-            polls = seen[mean] = seen.get(mean, 0) + 1
-            row[mean] = value if polls == 1 else row[mean] + (value - row[mean]) / polls
-            row[mean + 1] = value if polls == 1 else max(row[mean + 1], value)
-        self._row, self._time = row, time
-        self._flush_if_fine()
-
-    def add_gap(self, time: float) -> None:
-        """Take in a poll that failed."""
-        self._begin(time)
-        if self._row is None:
+        if row is not None:
+            self._cells = row.cells if row.whole or self._cells is None else _updated(self._cells, row.cells)
+            self._gauges.append(row.gauges)
+        if row is not None or self._cells is None:
             self._time = time
-        self._flush_if_fine()
+        if not self.step:
+            self._flush()
 
     def _begin(self, time: float) -> None:
         """Close the step before that of `time`."""
@@ -198,17 +181,25 @@ class Table:
                 self._flush()
             self._step_index = index
 
-    def _flush_if_fine(self) -> None:
-        if not self.step:
-            self._flush()
-
     def _flush(self) -> None:
         width = self._columns.width
         if self.ring.width < width:
             self._widen(width)
-        row = self._row or []
-        self.ring.append(self._time, row + [NAN] * (width - 1 - len(row)))
-        self._row, self._seen = None, {}
+        cells = [*(self._cells or (self._time,))]
+        if len(self._gauges) > 1:
+            self._fold_gauges(cells)
+        self.ring.append(cells + [NAN] * (width - len(cells)))
+        self._cells = None
+        self._gauges.clear()
+
+    def _fold_gauges(self, cells: list[float]) -> None:
+        """Put the mean and the peak of each gauge over the step in its two columns, of the polls that knew it."""
+        for mean, polls in zip(self._columns.gauges.values(), zip_longest(*self._gauges, fillvalue=NAN), strict=False):
+            total, known = sum(polls), polls
+            if math.isnan(total):
+                known = tuple([value for value in polls if not math.isnan(value)]) or (NAN,)
+                total = sum(known)
+            cells[mean : mean + 2] = total / len(known), max(known)
 
     def _widen(self, width: int) -> None:
         """Add columns for new series: not known before, but for those born beside others of their kind."""
@@ -217,3 +208,8 @@ class Table:
             if birth.column < first:
                 break
             self.ring.zero(birth.column, birth.columns, beside=birth.elder)
+
+
+def _updated(before: tuple[float, ...], now: tuple[float, ...]) -> tuple[float, ...]:
+    """Take what a poll knew, and what it did not as it was before; there are never fewer columns than before."""
+    return tuple([one if math.isnan(new) else new for one, new in zip_longest(before, now, fillvalue=NAN)])

@@ -15,7 +15,7 @@ def test_a_ring_holds_the_newest_rows_in_order(capacity: int, values: list[float
     ring = Ring(capacity)
     ring.widen(1)
     for index, value in enumerate(values):
-        ring.append(float(index), [value])
+        ring.append([float(index), value])
     kept = list(enumerate(values))[-capacity:]
     assert [ring.time(row) for row in range(len(ring))] == [index for index, _ in kept]
     assert list(ring.column(1, 0, len(ring) - 1)) == [value for _, value in kept]
@@ -26,7 +26,7 @@ def test_last_at_finds_the_newest_row_not_later(capacity: int, rows: int, moment
     """`last_at` agrees with looking at every row."""
     ring = Ring(capacity)
     for index in range(rows):
-        ring.append(float(index), [])
+        ring.append([float(index)])
     earlier = [row for row in range(len(ring)) if ring.time(row) <= moment]
     assert ring.last_at(moment) == (earlier[-1] if earlier else -1)
 
@@ -36,9 +36,9 @@ def test_new_columns_are_unknown_in_the_rows_that_were_there() -> None:
     ring = Ring(4)
     ring.widen(1)
     for index in range(6):
-        ring.append(float(index), [float(index)])
+        ring.append([float(index), float(index)])
     assert ring.widen(2) == 2
-    ring.append(6.0, [6.0, 7.0, 8.0])
+    ring.append([6.0, 6.0, 7.0, 8.0])
     assert list(ring.column(1, 0, 3)) == [3.0, 4.0, 5.0, 6.0]
     assert [math.isnan(value) for value in ring.column(3, 0, 3)] == [True, True, True, False]
     assert list(ring.cells(3, 1, 3)) == [6.0, 7.0, 8.0]
@@ -49,7 +49,7 @@ def test_new_columns_are_zero_where_their_like_was_known() -> None:
     ring = Ring(3)
     ring.widen(1)
     for index, value in enumerate((1.0, 2.0, math.nan, 4.0)):
-        ring.append(float(index), [value])
+        ring.append([float(index), value])
     ring.widen(2)
     ring.zero(2, 2, beside=1)
     rows = [list(ring.cells(row, 0, 4)) for row in range(3)]
@@ -64,7 +64,7 @@ def test_a_full_ring_takes_no_more_memory() -> None:
     ring.widen(9)
     sizes = []
     for index in range(1000):
-        ring.append(float(index), [0.0] * 9)
+        ring.append([float(index), *[0.0] * 9])
         sizes.append(ring.nbytes)
     assert sizes[99] == sizes[-1] == 100 * (10 + 1) * 8  # the times stand there twice
 
@@ -73,4 +73,4 @@ def test_a_row_of_the_wrong_width_is_refused() -> None:
     """A row that does not fit the columns would shift every number after it."""
     ring = Ring(4)
     with pytest.raises(ValueError, match="a row of 2 cells in a ring of 1 columns"):
-        ring.append(0.0, [1.0])
+        ring.append([0.0, 1.0])
