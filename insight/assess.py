@@ -26,6 +26,7 @@ from insight.rules.rule import unknown
 from insight.rules.server import FAILED_POLLS, STUCK
 from insight.scorecard import scorecard
 from insight.settings import Settings
+from insight.since_mark import Marks
 from insight.verdict import verdict
 from metrics import units
 from metrics.measure import measure
@@ -64,6 +65,7 @@ class Assessor:
         """Rules that failed, by their source: each is written to the log once."""
         self._tracks = Tracks()
         self._knowledge = Knowledge()
+        self._marks = Marks()
         self._levels: dict[str, tuple[LoadLevel, ...]] = {}
         """Of each server, as they were when it was last asked about."""
 
@@ -147,6 +149,7 @@ class Assessor:
             withheld=withheld,
             not_visible=describe.not_visible(view),
             events=_events(view, settings.window),
+            since_mark=self._marks.since(view, settings.window, advised),
             track_record=settings.track_record,
             onsets=onsets(targets, gpus, found),
             levels=tuple(level for each in view.ids(Source.SERVER) for level in self._levels.get(each, ())),
@@ -220,8 +223,14 @@ def blindness(source: SourceView) -> Condition | None:
 def _events(view: View, window: float) -> tuple[Event, ...]:
     """List what happened in the window, oldest first."""
     begin = view.wall - window
-    found = [each for kind in Source for source in view.all(kind) for each in source.history.events]
-    return tuple(sorted((each for each in found if each.wall >= begin), key=lambda each: each.wall))
+    found = [
+        replace(each, target=source.id)
+        for kind in Source
+        for source in view.all(kind)
+        for each in source.history.events
+        if each.wall >= begin
+    ]
+    return tuple(sorted(found, key=lambda each: each.wall))
 
 
 def _monitor(view: View, window: float) -> dict[str, float]:

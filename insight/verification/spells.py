@@ -101,12 +101,12 @@ def _spell(source: SourceView, size: float, end: float, gpus: Sequence[SourceVie
         counters=counters,
         histograms={name: each for name, each in observed.items() if each is not None},
         gauges={name: each for name, each in gauges.items() if each is not None},
-        arrived=_arrived(source, size, end, counters),
+        arrived=arrived(source, size, end, counters),
         joules=sum(joules) if joules and len(joules) == len(gpus) else None,
     )
 
 
-def _arrived(source: SourceView, size: float, end: float, counters: dict[str, float]) -> float | None:
+def arrived(source: SourceView, size: float, end: float, counters: dict[str, float]) -> float | None:
     """Count what came: what ended, and what is in the server now that was not at the begin."""
     ended = counters.get("requests_finished")
     there = [

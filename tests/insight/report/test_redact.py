@@ -18,7 +18,7 @@ from insight.report.redact import NOTE, redact
 from metrics.observed import Host, Measure, Track
 from metrics.quantity import QUANTITIES
 from metrics.sample import Process, State
-from metrics.snapshot import Snapshot
+from metrics.snapshot import SinceMark, Snapshot
 from tests.insight.report import canned
 
 if TYPE_CHECKING:
@@ -144,8 +144,10 @@ def small() -> Snapshot:
         recommendations=base.recommendations[:1],
         onsets=base.onsets[:1],
         levels=(replace(base.levels[0], quantities=few),),
-        events=base.events[:1],
+        events=(replace(base.events[0], target=target.id),),
         objectives=base.objectives[:1],
+        since_mark=(SinceMark("mark 1", target.id, 100.0, 60.0, 60.0, why="too short"),),
+        scorecards={target.id: base.scorecard},
     )
 
 
