@@ -148,6 +148,17 @@ class Nvml:
             for each in self.call("nvmlDeviceGetFieldValues", handle, ids)
         ]
 
+    def activity(self, older: object, newer: object, metrics: Sequence[int]) -> list[float | NvmlError]:
+        """Work out GPM metrics from two samples, in one call: for each, its value or its error. Raises NvmlError."""
+        if self._pynvml is None:
+            raise NvmlError(Code.UNINITIALIZED)
+        version = self._pynvml.NVML_GPM_METRICS_GET_VERSION
+        asked = self._pynvml.c_nvmlGpmMetricsGet_t(version, len(metrics), older, newer)
+        for place, metric in enumerate(metrics):
+            asked.metrics[place].metricId = metric
+        self.call("nvmlGpmMetricsGet", asked)
+        return [NvmlError(each.nvmlReturn) if each.nvmlReturn else each.value for each in asked.metrics[: len(metrics)]]
+
 
 def address(handle: Any) -> int | None:  # noqa: ANN401 - a pointer of ctypes
     """Tell two handles apart."""

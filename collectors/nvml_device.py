@@ -9,10 +9,12 @@ from __future__ import annotations
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from collectors.gpm import Gpm
 from collectors.gpu_processes import read_processes
 from collectors.nvlink import read_links
 from collectors.nvml import OVER, Code, NvmlError, why_not
 from collectors.nvml_fields import (
+    ACTIVITY,
     CONSEQUENCES,
     COUNTERS,
     FAST,
@@ -41,6 +43,7 @@ _SLOW_EVERY = 10
 """Polls."""
 _PROCESSES_EVERY = 3
 """Polls: two calls that take longer the more processes there are."""
+_NO_GPM = "NVML has no GPM counters for it: they begin with Hopper"
 _MEMORY_V2 = 0x02000028
 """`nvmlMemory_v2`: that version of the struct keeps what the driver reserved apart from what is used."""
 
@@ -63,6 +66,7 @@ class Device:
         self._polls = 0
         self._bytes: dict[str, tuple[float, float]] = {}
         self._throttle = THROTTLE
+        self._gpm = Gpm(nvml, handle)
         if not self._is_instance:
             self._guard("throttle", self._supported_reasons)
 
@@ -84,6 +88,7 @@ class Device:
             self._guard("throttle", self._reasons)
             self._get(FAST)
             self._read_fields(FAST_FIELDS, begin)
+            self._activity(begin)
             if self.slow_turn:
                 self._slowly()
         if self.facts.get("mig") == "on":
@@ -105,6 +110,10 @@ class Device:
             events=events,
             missing=tuple(self._missing.values()),
         )
+
+    def close(self) -> None:
+        """Give back what is held of the driver library."""
+        self._gpm.close()
 
     def cannot(self, what: str, why: str) -> None:
         """Note that `what` is not known, and forget what was."""
@@ -163,6 +172,30 @@ class Device:
             self._put(what, (total - last) / (now - when), 1, 0, 1e12)
         else:
             self.cannot(what, "needs two polls")
+
+    def _activity(self, now: float) -> None:
+        """Read what GPM tells since the poll before; that it tells nothing is noted once, not for each value."""
+        values: Sequence[float | NvmlError] | None = None
+        why = _NO_GPM
+        try:
+            if self._gpm.supported:
+                why = "needs two polls"
+                values = self._gpm.read([field.id for field in ACTIVITY], now)
+        except NvmlError as error:
+            if error.code in OVER:
+                raise
+            why = why_not(error.code)
+        if values is None:
+            for field in ACTIVITY:
+                self._gauges.pop(field.quantity, None)
+                self._missing.pop(field.quantity, None)
+            self.cannot("dram_utilisation", why)
+            return
+        for (what, _, scale, least, most), value in zip(ACTIVITY, values, strict=True):
+            if isinstance(value, NvmlError):
+                self._failed(what, value)
+            else:
+                self._put(what, value, scale, least, most)
 
     def _memory(self) -> None:
         if self._nvml.has("nvmlDeviceGetMemoryInfo_v2"):

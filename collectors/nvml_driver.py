@@ -88,6 +88,8 @@ class Driver:
         """Let the driver go; raises NvmlError."""
         if self.is_open:
             self.is_open = False
+            for device in self._devices.values():
+                device.close()
             self.nvml.close()
 
     def _open(self, now: float) -> None:
@@ -121,15 +123,15 @@ class Driver:
         """Go through all indices; a GPU keeps its Device as long as it keeps its handle."""
         known = {device.index: device.facts for device in self._devices.values()}
         known |= {int(lost.facts["index"]): lost.facts for lost in self._lost.values()}
-        before, self._devices = self._devices, {}
-        most = max(count, self._count or 0, len(self._lost) + len(before))
+        most = max(count, self._count or 0, len(self._lost) + len(self._devices))
+        found: dict[str, Device] = {}
         for index in range(count):
             self.nvml.gpu = index
             try:
                 handle = self.nvml.call("nvmlDeviceGetHandleByIndex", index)
                 facts = read_facts(self.nvml, handle, index)
                 uuid = facts["uuid"]
-                device = before.get(uuid)
+                device = self._devices.get(uuid)
                 if device is None or address(device.handle) != address(handle) or device.index != index:
                     device = Device(self.nvml, handle, self._facts | facts, self._names)
                     self._xids.forget()
@@ -139,20 +141,25 @@ class Driver:
                 lost = known.get(index, {"index": str(index), "uuid": f"#{index}"})
                 self._lose(lost, self._why_lost(lost, error.code), now)
                 continue
-            self._devices[uuid] = device
+            found[uuid] = device
             self._lost.pop(uuid, None)
-        for uuid, device in before.items():
-            if uuid not in self._devices and uuid not in self._lost:
+        for uuid, device in list(self._devices.items()):
+            if uuid not in found and uuid not in self._lost:
                 reason = (
                     f"{count} of {most} GPUs visible; index {device.index} {uuid} gone: see dmesg, and reboot the node "
                     "if it does not come back"
                 )
                 self._lose(device.facts, reason, now)
+            elif found.get(uuid) is not device:
+                device.close()
+        self._devices = found
         self._count = count
         self._find_at = now + RETRY_SECONDS
 
     def _lose(self, facts: dict[str, str], reason: str, now: float) -> None:
-        self._devices.pop(facts["uuid"], None)
+        device = self._devices.pop(facts["uuid"], None)
+        if device is not None:
+            device.close()
         self._instances.pop(facts["uuid"], None)
         if facts["uuid"] not in self._lost:
             self._find_at = now + RETRY_SECONDS

@@ -48,6 +48,12 @@ FAST_FIELDS = (
     Field("pcie_tx_bytes_per_second", 197, 1, 0, _MOST_COUNT),
     Field("pcie_rx_bytes_per_second", 198, 1, 0, _MOST_COUNT),
 )
+ACTIVITY = (
+    # Metrics of GPM, in percent. They are quotients of two counters: a hair above 100 is rounding.
+    Field("sm_utilisation", 2, 0.01, 0, 101),
+    Field("tensor_utilisation", 5, 0.01, 0, 101),
+    Field("dram_utilisation", 10, 0.01, 0, 101),
+)
 SLOW = (
     Getter("power_limit_watts", "nvmlDeviceGetEnforcedPowerLimit", (), _MW, 1, 10_000_000),
     Getter("slowdown_temperature_celsius", "nvmlDeviceGetTemperatureThreshold", (1,), 1, 1, 200),
@@ -94,6 +100,7 @@ THROTTLE = tuple(
 
 CONSEQUENCES = {
     "utilisation": "whether any kernel runs cannot be said; power tells more",
+    "dram_utilisation": "whether decoding is bound by memory bandwidth, or prefill by arithmetic, cannot be told",
     "memory_used_bytes": "how full the GPU is cannot be said; with unified memory, the host's memory tells it",
     "power_watts": "power capping and energy cannot be judged",
     "energy_joules": "energy per token rests on sampled power",
