@@ -26,7 +26,7 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
     """
     from tui.app import run_screen  # noqa: PLC0415 textual takes 0.17 s
 
-    running = _Running(make)
+    running = _Running(make, recorded=settings.record is not None)
     code = run_screen(
         running.begin,
         window_seconds=settings.window_seconds,
@@ -53,8 +53,9 @@ def _export(snapshot: Snapshot) -> str:
 class _Running:
     """A session that begins beside the screen."""
 
-    def __init__(self, make: Callable[[Publish], Session]) -> None:
+    def __init__(self, make: Callable[[Publish], Session], *, recorded: bool = False) -> None:
         self._make = make
+        self._recorded = recorded
         self._session: Session | None = None
         self._window: float | None = None
         self._stopped = threading.Event()
@@ -92,8 +93,11 @@ class _Running:
             self._session.set_window(seconds)
 
     def mark(self) -> str:
-        """Mark this moment; returns the line to show."""
-        return "no mark set: nothing is watched yet" if self._session is None else f"{self._session.mark()} set"
+        """Mark this moment; returns the line to show. Without a recording a mark lasts as long as the screen."""
+        if self._session is None:
+            return "no mark set: nothing is watched yet"
+        remark = "" if self._recorded else " (compare needs a recording: --record FILE)"
+        return f"{self._session.mark()} set{remark}"
 
     def stop(self) -> None:
         """Stop the session, however far it has come."""

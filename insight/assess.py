@@ -24,7 +24,7 @@ from insight.risks import risks, works_for
 from insight.rules import RULES
 from insight.rules.rule import unknown
 from insight.rules.server import FAILED_POLLS, STUCK
-from insight.scorecard import scorecard
+from insight.scorecard import scorecard, scorecards
 from insight.settings import Settings
 from insight.since_mark import Marks
 from insight.verdict import verdict
@@ -144,6 +144,7 @@ class Assessor:
             host=describe.host(host, settings.window) if host else None,
             quality=quality,
             scorecard=scorecard(view, targets, gpus, found, settings, quality),
+            scorecards=scorecards(view, targets, gpus, found, settings, quality),
             risks=found,
             recommendations=advised,
             withheld=withheld,

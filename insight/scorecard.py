@@ -7,7 +7,10 @@ what was measured all the same.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from insight.objectives import label
 from insight.quality.score import quality_score
@@ -38,19 +41,52 @@ def scorecard(
     risks: tuple[Risk, ...],
     settings: Settings,
     quality: dict[str, Measure] | None,
+    of: str | None = None,
 ) -> Scorecard:
-    """Score all servers together over the window; none that does not serve now, whatever it did before."""
-    idle = {risk.target: f"{risk.title.lower()}: {risk.summary}" for risk in risks if _serves_nobody(risk)}
+    """Score servers together over the window; none that does not serve now, whatever it did before.
+
+    `of` is the id of the one that is scored where that is but one of several.
+    """
+    names = {target.id for target in targets}
+    idle = {
+        risk.target: f"{risk.title.lower()}: {risk.summary}"
+        for risk in risks
+        if risk.target in names and _serves_nobody(risk)
+    }
     heard = set(view.ids(Source.SERVER)) - idle.keys()
     serving = tuple(target for target in targets if target.id in heard)
     sources = [view.of(target.id) for target in serving]
-    dead = Score(None, next(iter(idle.values()), "")) if targets and not serving else None
+    dead = Score(None, next(iter(idle.values()), targets[0].reason)) if targets and not serving else None
     return Scorecard(
         throughput=dead or _throughput(sources, serving, settings.window),
         ttft=dead or _ttft(sources, settings),
-        quality=dead if dead and quality else quality_score(view, quality),
+        quality=dead if dead and quality else quality_score(view, quality, of),
         efficiency=_efficiency(targets, gpus),
     )
+
+
+def scorecards(
+    view: View,
+    targets: tuple[Target, ...],
+    gpus: tuple[Gpu, ...],
+    risks: tuple[Risk, ...],
+    settings: Settings,
+    quality: dict[str, Measure] | None,
+) -> dict[str, Scorecard]:
+    """Score each of several servers by itself, by its id; {} where there is but one."""
+    if len(targets) < 2:
+        return {}
+    shared = Counter(index for each in targets for index in each.gpus or ())
+    found: dict[str, Scorecard] = {}
+    for each in targets:
+        indices = each.gpus or ()
+        own = tuple(gpu for gpu in gpus if gpu.index in indices)
+        card = scorecard(view, (each,), own, risks, settings, quality, of=each.id)
+        if gpus and (not own or any(shared[index] > 1 for index in indices)):
+            why = "it shares a GPU with another server" if own else "it is not known which GPUs are its own"
+            card = replace(card, efficiency=Score(None, f"not told: {why}"))
+        found[each.id] = card
+    return found
 
 
 def _serves_nobody(risk: Risk) -> bool:

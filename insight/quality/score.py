@@ -61,25 +61,31 @@ def _price(source: SourceView) -> float | None:
     return price if 0 <= price < math.inf else None
 
 
-def quality_score(view: View, found: Mapping[str, Measure] | None) -> Score:
-    """Take the share of the items that were answered rightly; the text has its interval, and how many there were."""
-    sources = list(view.all(Source.QUALITY))
+def quality_score(view: View, found: Mapping[str, Measure] | None, target: str | None = None) -> Score:
+    """Take the share of the items that were answered rightly; the text has its interval, and how many there were.
+
+    With a `target` it is of that server alone.
+    """
+    asked = list(view.all(Source.QUALITY))
+    sources = [each for each in asked if target is None or each.id == f"quality:{target}"]
     accuracy = (found or {}).get("accuracy")
+    if accuracy is not None and target is not None and sources != asked:
+        accuracy = accuracy.by.get(f"target={target}")
     if accuracy is None or accuracy.value is None or accuracy.count is None:
-        return Score(None, _why_not(view) if sources else _imported(found) or _NOT_ASKED)
+        return Score(None, _why_not(sources) if sources else _imported(found) or _NOT_ASKED)
     low, high = (units.value(bound, "ratio") for bound in (accuracy.lo, accuracy.hi))
     parts = [f"{units.value(accuracy.value, 'ratio')} of {units.count(accuracy.count)} items right ({low} to {high})"]
     cut = cut_off({source.id: tuple(source.history.graded) for source in sources}, view.wall)
     parts += [f"{cut} cut off"] if cut else []
-    answered = (found or {}).get("answered")
+    answered = (found or {}).get("answered") if sources == asked else None
     if answered and answered.value is not None and answered.value < 1:
         parts.append(f"{units.value(1 - answered.value, 'ratio')} of those asked got no answer")
     return Score(100 * accuracy.value, ", ".join(parts), _OBJECTIVE)
 
 
-def _why_not(view: View) -> str:
+def _why_not(sources: list[SourceView]) -> str:
     """Say why nothing is measured though it was asked for: what the canary itself says, where it says something."""
-    for source in view.all(Source.QUALITY):
+    for source in sources:
         reasons = [
             source.newest.reason,
             *(each.why for each in source.newest.missing if each.what.startswith("answers")),

@@ -3,6 +3,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from chimera_top.config import Settings
 from chimera_top.screen import show
 from chimera_top.session import Session
@@ -11,8 +13,6 @@ from insight.assess import Assessor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from chimera_top.screen import Publish
     from metrics.snapshot import Snapshot
@@ -58,3 +58,31 @@ def test_what_went_wrong_behind_the_screen_is_told_when_it_closes(
     )
     named = [each.why for each in seen[0].not_visible if each.what == "part of this program"]
     assert named == ["internal error: ZeroDivisionError: a rule"]
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [(None, "mark 1 set (compare needs a recording: --record FILE)"), ("a.rec", "mark 1 set")],
+)
+def test_a_mark_that_nothing_records_says_so(
+    record: str | None, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who marks a moment to compare later is told at once that it takes a recording."""
+    said: list[str] = []
+    shown = threading.Event()
+
+    def screen(begin: Callable[[Publish], Callable[[], None]], *, mark: Callable[[], str], **_flags: Any) -> int:
+        said.append(mark())
+        stop = begin(lambda _snapshot: shown.set())
+        assert shown.wait(30)
+        said.append(mark())
+        stop()
+        return 0
+
+    def make(publish: Publish) -> Session:
+        return Session([], Assessor(), interval=0.05, clock=Clock(), publish=publish)
+
+    monkeypatch.setattr("tui.app.run_screen", screen)
+    assert show(Settings(record=record), make, waiting_for="nobody") == 0
+    assert said == ["no mark set: nothing is watched yet", line]
+    assert capsys.readouterr().err == ""

@@ -146,7 +146,7 @@ def small() -> Snapshot:
         levels=(replace(base.levels[0], quantities=few),),
         events=(replace(base.events[0], target=target.id),),
         objectives=base.objectives[:1],
-        since_mark=(SinceMark("mark 1", target.id, 100.0, 60.0, 60.0, why="too short"),),
+        since_mark=(SinceMark("mark 1", target.id, 100.0, 60.0, 60.0, few, few, why="too short"),),
         scorecards={target.id: base.scorecard},
     )
 
