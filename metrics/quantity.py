@@ -34,7 +34,7 @@ class Quantity(Struct, frozen=True):
     name: str
     kind: Kind
     unit: str
-    """`s`, `1`, `tokens`, `ratio`, `bytes`, `W`, `J`, `Hz`, `celsius`, `bytes/s`."""
+    """`s`, `1`, `tokens`, `ratio`, `bytes`, `W`, `J`, `Hz`, `celsius`, `bytes/s`, `FLOP`."""
     meaning: str
 
 
@@ -71,6 +71,9 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("spec_drafts", counter, "1", "speculative drafts made"),
         ("spec_draft_tokens", counter, "tokens", "tokens drafted by speculation"),
         ("spec_accepted_tokens", counter, "tokens", "drafted tokens that were accepted"),
+        # what the engine reckons from its model and its batches, for each GPU; `insight.estimators.roofline`
+        ("estimated_flops", counter, "FLOP", "arithmetic done on each GPU, as the engine reckons it"),
+        ("estimated_dram_bytes", counter, "bytes", "device memory read and written on each GPU, as the engine reckons"),
         # told by servers that count neither hits nor drafts, over a time of their own choosing: never to be averaged
         ("prefix_cache_hit_rate", gauge, "ratio", "share of prompt tokens from the prefix cache, as the server has it"),
         ("spec_acceptance_rate", gauge, "ratio", "share of drafted tokens that were accepted, as the server has it"),
@@ -173,9 +176,9 @@ def _catalogue() -> Mapping[str, Quantity]:
 
 QUANTITIES: Mapping[str, Quantity] = _catalogue()
 """Every quantity by its name. A collector may not invent one."""
-MOST = 1e21
-"""Nothing that is measured is larger: a million tokens a second come to it in thirty million years. What claims to be
-is damage, and added up or multiplied it would leave the range of a float."""
+MOST = 1e24
+"""Nothing that is measured is larger: the arithmetic of a GPU at full load comes to it in thirty years, a million
+tokens a second never. What claims to be is damage, and added up or multiplied it would leave the range of a float."""
 _SIGNED = frozenset(("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius"))
 """All others count things, or measure what begins at 0."""
 _NEVER_0 = frozenset(("kv_cache_capacity_tokens", "max_running_requests", "max_model_len", "start_time_seconds"))

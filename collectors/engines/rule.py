@@ -141,7 +141,7 @@ def numbers(rule: Rule, samples: Samples, index: Index, apart: Labels) -> tuple[
     values = _folded(rule.quantity, samples, keep, sum if rule.fold is Fold.SUM else max)
     factor = rule.scale if rule.factor is None else rule.factor(index)
     if factor is None:
-        return {}, rule.why or f"the unit of `{samples[0][0].name}` cannot be told"
+        return {}, rule.why or ("" if rule.optional else f"the unit of `{samples[0][0].name}` cannot be told")
     for term, power in ((rule.times, 1.0), (rule.over, -1.0)):
         if term is not None:
             by = _folded(rule.quantity, _chosen(index.get(term.name, []), term.where), keep, max)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collectors.engines.dialect import Dialect
 from collectors.engines.rule import Fold, Rule
-from collectors.engines.vllm_facts import ENDPOINTS, INFOS, UNREAD
+from collectors.engines.vllm_facts import ENDPOINTS, INFOS, UNREAD, reckoned
 from collectors.engines.vllm_v0 import block_or_token, drafted, looked_up
 from metrics.sample import Missing
 
@@ -150,6 +150,19 @@ VLLM = Dialect(
         ),
         Rule(quantity="kv_transfers", names=("vllm:nixl_xfer_time_seconds_count",), optional=True),  # 0.11.1, NIXL
         Rule(quantity="kv_transfers_failed", names=("vllm:nixl_num_failed_transfers_total",), optional=True),
+        Rule(
+            quantity="estimated_flops",
+            names=("vllm:estimated_flops_per_gpu_total",),  # 0.17.1
+            factor=reckoned,
+            optional=True,
+        ),
+        Rule(
+            quantity="estimated_dram_bytes",
+            names=("vllm:estimated_read_bytes_per_gpu_total",),
+            plus="vllm:estimated_write_bytes_per_gpu_total",
+            factor=reckoned,
+            optional=True,
+        ),
         Rule(quantity="spec_drafts", names=("vllm:spec_decode_num_drafts_total",), optional=True),
         Rule(quantity="spec_draft_tokens", names=("vllm:spec_decode_num_draft_tokens_total",), optional=True),
         Rule(quantity="spec_accepted_tokens", names=("vllm:spec_decode_num_accepted_tokens_total",), optional=True),

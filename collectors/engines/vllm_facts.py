@@ -11,7 +11,7 @@ from collectors.engines.rule import Info
 from collectors.engines.served_models import MODELS
 
 if TYPE_CHECKING:
-    from collectors.engines.rule import Labels
+    from collectors.engines.rule import Index, Labels
 
 
 def _capacity(labels: Labels) -> float | None:
@@ -22,6 +22,11 @@ def _capacity(labels: Labels) -> float | None:
             tokens = float(values[0]) * float(values[-1] if len(values) > 1 else 1)
             return tokens or None
     return None
+
+
+def reckoned(index: Index) -> float | None:
+    """Tell whether the engine reckons its arithmetic: 1 where it does; without --enable-mfu-metrics it is 0."""
+    return 1.0 if any(value > 0 for _, value in index.get("vllm:estimated_flops_per_gpu_total", ())) else None
 
 
 class _Version(Struct):
@@ -74,7 +79,6 @@ UNREAD = tuple(
         "cpu_cache_usage_perc",
         "cpu_prefix_cache_hit_rate",
         "diffusion",
-        "estimated_",
         "external_prefix_cache_",
         "hf3fs_",
         "hisparse_",

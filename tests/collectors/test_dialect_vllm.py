@@ -300,6 +300,28 @@ def test_an_acceptance_rate_of_no_draft_is_not_known() -> None:
     assert "spec_acceptance_rate" not in missing(reading(page))
 
 
+def test_what_the_engine_reckons_is_known_once_it_reckons() -> None:
+    """Arithmetic, and bytes read and written, are for each GPU of each engine; without the flag all are 0."""
+
+    def page(**numbers: float) -> str:
+        return "".join(
+            f'vllm:estimated_{what}_per_gpu_total{{engine="{engine}",model_name="m"}} {numbers.get(what, 0) / (1 + engine)}'
+            "\n"
+            for engine in range(2)
+            for what in ("flops", "read_bytes", "write_bytes")
+        )
+
+    assert reading(page(flops=4e21, read_bytes=7e12, write_bytes=1e12)).counters == {
+        'estimated_flops{engine="0"}': 4e21,
+        'estimated_flops{engine="1"}': 2e21,
+        'estimated_dram_bytes{engine="0"}': 8e12,
+        'estimated_dram_bytes{engine="1"}': 4e12,
+    }
+    off = reading(page())
+    assert off.counters == {}
+    assert not {"estimated_flops", "estimated_dram_bytes"} & set(missing(off))
+
+
 def test_two_engines_behind_two_api_servers() -> None:
     """A page of several processes: engines apart, a cache size for each, rejections of neither, no start time."""
     result = reading(captured("vllm-dp2"))
