@@ -24,7 +24,7 @@ def show(settings: Settings, make: Callable[[Publish], Session], *, waiting_for:
     `make` builds the session; it runs in a thread of its own once the first frame is painted, because what it imports
     (aiohttp, NVML) takes longer than that frame.
     """
-    from tui.app import run_screen  # noqa: PLC0415 textual takes 0.17 s
+    from tui.run import run_screen  # noqa: PLC0415 textual takes 0.17 s
 
     running = _Running(make, recorded=settings.record is not None)
     code = run_screen(

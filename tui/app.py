@@ -7,31 +7,19 @@ paints its skeleton first and begins to collect after that, so that something is
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
+from msgspec.structs import replace
 from textual.app import App
 from textual.binding import Binding
-from textual.message import Message
 
+from tui import moves
 from tui.frame import frame
+from tui.messages import Said, SnapshotReady
 from tui.palette import COLOURED, COLOURLESS
 from tui.strips import Strips
-from tui.terminal import guarded
-from tui.view import (
-    FOCI,
-    QUIET,
-    WINDOWS,
-    View,
-    chosen_gpu,
-    chosen_risk,
-    chosen_target,
-    folded,
-    on_quiet,
-    ordered_gpus,
-)
+from tui.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,37 +36,8 @@ if TYPE_CHECKING:
 
 SILENCE = 10.0
 """Seconds without a snapshot after which the screen says so."""
-MESSAGE = 8.0
-"""Seconds for which a message stands in the footer."""
-
 MARKED = 2.5
 """Seconds for a mark, counted at each second: it is set, and the keys are needed again."""
-
-
-class SnapshotReady(Message, bubble=False):
-    """A new moment to show."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__()
-        self.snapshot = snapshot
-
-    def can_replace(self, message: Message) -> bool:
-        """Take the place of an older one that still waits: only the newest moment is worth drawing."""
-        return isinstance(message, SnapshotReady)
-
-
-class Said(Message, bubble=False):
-    """One line for the footer."""
-
-    def __init__(self, line: str, seconds: float = MESSAGE) -> None:
-        super().__init__()
-        self.line = line
-        self.seconds = seconds
-
-
-def choose_charset(terminal: str, *, ascii_only: bool) -> Charset:
-    """Choose what graphs are drawn with: the Linux console and dumb terminals have no braille glyphs."""
-    return "ascii" if ascii_only or terminal in {"linux", "dumb", ""} else "braille"
 
 
 class ChimeraApp(App[None]):
@@ -188,7 +147,10 @@ class ChimeraApp(App[None]):
         self._strips.show(frame(self.snapshot, self.view, width, height, self._waiting))
 
     def _look(self, **changes: object) -> None:
-        self.view = msgspec.structs.replace(self.view, **changes)
+        self._see(replace(self.view, **changes))
+
+    def _see(self, view: View) -> None:
+        self.view = view
         self.draw()
 
     def _tick(self) -> None:
@@ -212,7 +174,7 @@ class ChimeraApp(App[None]):
 
     def action_help(self) -> None:
         """Open the help, or close it."""
-        self._look(page="overview" if self.view.page == "help" else "help", scroll=0)
+        self._see(moves.helped(self.view))
 
     def action_pause(self) -> None:
         """Hold the picture, or let it go on with the newest moment."""
@@ -224,12 +186,10 @@ class ChimeraApp(App[None]):
 
     def action_window(self, step: int) -> None:
         """Choose the next longer or shorter window."""
-        longer = [window for window in WINDOWS if window > self._window_seconds]
-        shorter = [window for window in reversed(WINDOWS) if window < self._window_seconds]
-        found = longer if step > 0 else shorter
-        if found:
-            self._window_seconds = found[0]
-            self._set_window(found[0])
+        seconds = moves.next_window(self._window_seconds, step)
+        if seconds != self._window_seconds:
+            self._window_seconds = seconds
+            self._set_window(seconds)
 
     def action_export(self) -> None:
         """Export the moment that is shown, in a thread of its own because it writes files."""
@@ -253,99 +213,25 @@ class ChimeraApp(App[None]):
 
     def action_focus_pane(self, step: int) -> None:
         """Choose the next pane."""
-        at = FOCI.index(self.view.focus)
-        self._look(focus=FOCI[(at + step) % len(FOCI)])
+        self._see(moves.next_pane(self.view, step))
 
     def action_target(self, step: int) -> None:
         """Choose the next server."""
-        if self.snapshot is None or not self.snapshot.targets:
-            return
-        ids = [target.id for target in self.snapshot.targets]
-        current = chosen_target(self.snapshot, self.view)
-        at = ids.index(current.id) if current is not None else 0
-        self._look(target=ids[(at + step) % len(ids)])
+        if self.snapshot is not None:
+            self._see(moves.next_target(self.snapshot, self.view, step))
 
     def action_number(self, number: int) -> None:
         """Choose a server by its number where there are several, else a pane."""
-        targets = self.snapshot.targets if self.snapshot is not None else ()
-        if len(targets) > 1:
-            if number <= len(targets):
-                self._look(target=targets[number - 1].id)
-        elif number <= len(FOCI):
-            self._look(focus=FOCI[number - 1])
+        self._see(moves.numbered(self.snapshot, self.view, number))
 
     def action_move(self, step: int) -> None:
         """Choose the next risk or GPU; scroll on a page."""
-        if self.view.page != "overview":
-            self._look(scroll=max(0, self.view.scroll + step))
-            return
-        if self.snapshot is None:
-            return
-        if self.view.focus == "gpus" and self.snapshot.gpus:
-            gpus = ordered_gpus(self.snapshot)
-            at = gpus.index(chosen_gpu(self.snapshot, self.view) or gpus[0])
-            self._look(gpu=gpus[max(0, min(len(gpus) - 1, at + step))].uuid)
-        elif self.view.focus == "risks" and (risks := [row[0] for row in folded(self.snapshot)]):
-            current = chosen_risk(self.snapshot, self.view) or risks[0]
-            at = len(risks) if self.view.risk == QUIET else risks.index(current)
-            at = max(0, min(len(risks), at + step))  # below the last of them is the line of those that do not hold
-            self._look(risk=(risks[at].id, risks[at].target) if at < len(risks) else QUIET)
+        self._see(moves.moved(self.snapshot, self.view, step))
 
     def action_deeper(self) -> None:
         """Open what is chosen: why this risk, this GPU, every number."""
-        if self.snapshot is None or self.view.page != "overview":
-            return
-        risk = chosen_risk(self.snapshot, self.view)
-        below = on_quiet(self.snapshot, self.view)
-        self._look(
-            page={"risks": "watched" if below else "why", "gpus": "gpu", "numbers": "numbers"}[self.view.focus],
-            opened=(risk.id, risk.target) if risk is not None else None,
-            scroll=0,
-        )
+        self._see(moves.deeper(self.snapshot, self.view))
 
     def action_up(self) -> None:
         """Come back to the overview."""
-        self._look(page="overview", opened=None, scroll=0)
-
-
-def run_screen(
-    begin: Begin,
-    *,
-    window_seconds: float,
-    export: Callable[[Snapshot], str],
-    set_window: Callable[[float], None],
-    mark: Callable[[], str] = lambda: "nothing here can be marked",
-    ascii: bool = False,  # noqa: A002 - named after the flag of the command
-    mouse: bool = False,
-    waiting: str = "connecting",
-) -> int:
-    """Show the live screen until the user quits; return the exit code: 0, or 128 + n after signal n.
-
-    `begin(publish)` starts the collecting thread and returns what stops it; `publish` takes each Snapshot and never
-    waits. `export` writes a report and returns the line to show: its path, or why not. `set_window` is told the window
-    in seconds that the user chose. `mark` marks the moment and returns the line to show. `waiting` stands on the screen
-    until the first Snapshot.
-    """
-    charset = choose_charset(os.environ.get("TERM", ""), ascii_only=ascii)
-    app = ChimeraApp(
-        begin,
-        window_seconds=window_seconds,
-        charset=charset,
-        export=export,
-        set_window=set_window,
-        waiting=waiting,
-        mark=mark,
-    )
-
-    def leave(code: int) -> None:
-        if app.loop is not None:
-            app.loop.call_soon_threadsafe(lambda: app.exit(return_code=code))
-
-    with guarded(leave):
-        app.run(mouse=mouse)
-    if app.stop is not None:
-        # it may have a hung driver or server to wait for: the user has quit, and waits for nothing
-        stopping = threading.Thread(target=app.stop, daemon=True, name="stop")
-        stopping.start()
-        stopping.join(1.0)
-    return app.return_code or 0
+        self._see(moves.back(self.view))

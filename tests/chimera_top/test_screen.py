@@ -51,7 +51,7 @@ def test_what_went_wrong_behind_the_screen_is_told_when_it_closes(
     def make(publish: Publish) -> Session:
         return Session([], Once(), interval=0.05, clock=Clock(), publish=publish)
 
-    monkeypatch.setattr("tui.app.run_screen", screen)
+    monkeypatch.setattr("tui.run.run_screen", screen)
     assert show(Settings(), make, waiting_for="nobody") == 0
     assert capsys.readouterr().err == (
         "chimera-top: internal error: ZeroDivisionError: a rule; --log-file FILE keeps where it came from\n"
@@ -82,7 +82,7 @@ def test_a_mark_that_nothing_records_says_so(
     def make(publish: Publish) -> Session:
         return Session([], Assessor(), interval=0.05, clock=Clock(), publish=publish)
 
-    monkeypatch.setattr("tui.app.run_screen", screen)
+    monkeypatch.setattr("tui.run.run_screen", screen)
     assert show(Settings(record=record), make, waiting_for="nobody") == 0
     assert said == ["no mark set: nothing is watched yet", line]
     assert capsys.readouterr().err == ""

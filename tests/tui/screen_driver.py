@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.tui import canned
-from tui.app import run_screen
+from tui.run import run_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

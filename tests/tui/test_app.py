@@ -10,8 +10,9 @@ import msgspec
 
 from metrics.finding import RiskState
 from tests.tui import canned
-from tui.app import ChimeraApp, choose_charset
+from tui.app import ChimeraApp
 from tui.rows import text_of
+from tui.run import choose_charset
 from tui.strips import Strips
 
 if TYPE_CHECKING:
