@@ -23,7 +23,8 @@ from insight.report.text import text
 from insight.verification.blocks import blocks
 from insight.verification.comparison import Comparison, compare
 from insight.verification.followed import unknown_ids
-from insight.verification.predictions import Prediction, score, verify
+from insight.verification.prediction import Prediction
+from insight.verification.predictions import score, verify
 
 if TYPE_CHECKING:
     import argparse

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from insight.quality.statistics import Interval
     from insight.report.document import Block
-    from insight.verification.comparison import Comparison, Setting
+    from insight.verification.comparison import Comparison
     from insight.verification.figures import Figure
-    from insight.verification.predictions import Prediction
+    from insight.verification.prediction import Prediction
+    from insight.verification.settings import Setting
 
 _VERDICTS = {"noise": "within noise", "slight": "below 3 %", "differs": "differs"}
 

@@ -11,50 +11,25 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from insight.verification.figures import (
-    CLEAR,
-    HIT_RATE,
-    ITL,
-    LOAD,
-    QUANTILES,
-    RESULTS,
-    TPOT,
-    Figure,
-    Metric,
-    Verdict,
-    figure,
-    judged,
-    quantile_figure,
-)
+from insight.verification.figures import CLEAR, Figure, figure, judged, quantile_figure
+from insight.verification.load import load_figures, same_load
 from insight.verification.matched import Matched, match
-from insight.verification.noise import FEWEST_BATCHES, relative, share_change
+from insight.verification.metric import HIT_RATE, ITL, QUANTILES, RESULTS, TPOT
+from insight.verification.noise import FEWEST_BATCHES, relative, share_change, together
+from insight.verification.settings import Setting, changed_settings
 from insight.verification.side import too_short
-from insight.verification.wording import from_to, said
+from insight.verification.wording import said
 from metrics import units
 
 if TYPE_CHECKING:
+    from insight.verification.metric import Metric
     from insight.verification.side import Side
 
 Outcome = Literal["better", "no worse", "worse", "not told"]
-CONFIDENCE = 0.95
-SAME = 0.05
-"""Rates and lengths that differ by less, and hit rates by less than five points, are the same load."""
-NEARLY = 0.1
-"""Beyond that they are not taken for the same even where they may be: of a load that goes up and down hardly anything
-is certain. The mix of a step-time model is the same within as much (`extrapolation.SAME_MIX`)."""
 STANDING = 1.0
 """With so many waiting on average a queue stands, and the server gives what it can."""
-_CACHING = frozenset(("enable_prefix_caching", "flag_enable_prefix_caching"))
 _SPEED = ("itl_at_same_load", "itl_seconds", "tpot_seconds", "ttft_seconds")
 """By the first of these that is known it is told whether a server became worse at all."""
-
-
-class Setting(Struct, frozen=True):
-    """Something that the server is set to, or is, that changed."""
-
-    name: str
-    before: str | None
-    after: str | None
 
 
 class Comparison(Struct, frozen=True):
@@ -109,66 +84,10 @@ def compare(before: Side, after: Side) -> Comparison:
     )
 
 
-def changed_settings(before: Side, after: Side) -> tuple[Setting, ...]:
-    """List what the server is, and is set to, that is not as before.
-
-    What one of them does not tell has not changed; but a flag that does not stand on a command line that is seen is
-    one that is not set.
-    """
-    told = (
-        {"engine": side.engine, "engine_version": side.version, "model": side.model, "GPUs": ", ".join(side.gpus)}
-        for side in (before, after)
-    )
-    one, other = ({name: text for name, text in each.items() if text} for each in told)
-    one, other = one | before.settings, other | after.settings
-    names = [*one, *(name for name in other if name not in one)]
-    seen = all(any(name.startswith("flag_") for name in each) for each in (one, other))
-    return tuple(
-        Setting(name, one.get(name), other.get(name))
-        for name in names
-        if one.get(name) != other.get(name) and ((name in one and name in other) or (name.startswith("flag_") and seen))
-    )
-
-
-def load_figures(before: Side, after: Side, settings: tuple[Setting, ...]) -> tuple[Figure, ...]:
-    """Compare what was asked of the server. The hit rate of a cache that was changed is no part of that."""
-    cache = any(each.name in _CACHING for each in settings)
-    asked = [metric for metric in LOAD if not (cache and metric is HIT_RATE)]
-    found = (figure(metric, before, after, _together(len(asked))) for metric in asked)
-    return tuple(replace(each, verdict=_as_load(each)) for each in found if each is not None)
-
-
-def _as_load(found: Figure) -> Verdict:
-    """Tell the same from another, and both from what nobody can tell: no proof of a difference is no proof of none."""
-    if found.change is None or found.verdict == "not told":
-        return "not told"
-    if found.verdict == "noise":
-        return "noise" if abs(found.change) <= NEARLY else "not told"
-    return "differs" if abs(found.change) > SAME else "slight"
-
-
-def same_load(load: tuple[Figure, ...]) -> tuple[bool | None, str]:
-    """Tell whether the same was asked of the server, and say it in a sentence."""
-    differing = [each for each in load if each.verdict == "differs"]
-    if differing:
-        return False, f"another load: {'; '.join(f'{each.title} {from_to(each)}' for each in differing)}"
-    unsure = [each for each in load if each.verdict == "not told" and each.lo is not None]
-    if unsure:
-        return None, f"whether it is the same load cannot be told: {', '.join(map(said, unsure))}"
-    if not any(each.id == "requests_arrived" and each.verdict != "not told" for each in load):
-        return None, "whether it is the same load cannot be told"
-    return True, "the same load, as far as it can be told from noise"
-
-
-def _together(count: int) -> float:
-    """Give the confidence of each of so many intervals that hold together at 95 %."""
-    return 1 - (1 - CONFIDENCE) / max(1, count)
-
-
 def _figures(
     before: Side, after: Side, load: tuple[Figure, ...], *, same: bool, matched: Matched | str
 ) -> tuple[Figure, ...]:
-    confidence = _together(sum(1 for each in RESULTS if each.better) + len(QUANTILES) + 1)
+    confidence = together(sum(1 for each in RESULTS if each.better) + len(QUANTILES) + 1)
     found: list[Figure] = []
     if isinstance(matched, Matched):
         found.append(_at_same_load(matched, confidence))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from insight.verification.comparison import Setting
+    from insight.verification.settings import Setting
     from insight.verification.side import Side
     from metrics.finding import Change, Recommendation
 

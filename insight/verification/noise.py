@@ -26,6 +26,7 @@ MOST_BATCHES, FEWEST_BATCHES = 20, 6
 """An error from fewer batches is itself known too badly: Student's t is 2.6 at five degrees of freedom, 12.7 at one."""
 MOST_SHARED = 0.8
 """Neighbouring batches have no more in common than this: their correlation is itself an estimate."""
+CONFIDENCE = 0.95
 
 
 class Estimate(Struct, frozen=True):
@@ -60,6 +61,11 @@ def student(confidence: float, freedom: float) -> float:
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
     )
+
+
+def together(count: int) -> float:
+    """Give the confidence of each of so many intervals that hold together at 95 % (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, count)
 
 
 def batches(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

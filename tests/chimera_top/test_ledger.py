@@ -12,7 +12,7 @@ from chimera_top.ledger import Line, default_path, keep, line
 from insight.assess import Assessor
 from insight.report import render
 from insight.settings import Settings
-from insight.verification.predictions import Prediction
+from insight.verification.prediction import Prediction
 from insight.verification.side import Side
 from metrics.finding import Recommendation
 from metrics.store import Store

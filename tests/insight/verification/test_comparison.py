@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from insight.report.text import text
 from insight.verification.blocks import blocks
-from insight.verification.comparison import Comparison, Setting, changed_settings, compare
+from insight.verification.comparison import Comparison, compare
 from insight.verification.matched import match
+from insight.verification.settings import Setting, changed_settings
 from insight.verification.side import of_snapshot
 from metrics.observed import Measure
 from simulator.faults import Errors, LoadChange

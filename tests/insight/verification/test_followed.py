@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from insight.verification.comparison import Setting
 from insight.verification.followed import followed, other_value
+from insight.verification.settings import Setting
 from metrics.finding import Change, Recommendation
 
 WORDS = {"lower", "higher", "another value", "twice as many", "a size in GiB", "lower, or removed", "lower or higher"}

@@ -10,12 +10,14 @@ from msgspec.structs import replace
 from insight.report.text import text
 from insight.verification.blocks import prediction_blocks, score_text
 from insight.verification.followed import unknown_ids
-from insight.verification.predictions import STEP_TIME, Prediction, score, verify
+from insight.verification.forecast import STEP_TIME
+from insight.verification.predictions import score, verify
 from metrics.effect import Effect, Grade
 from metrics.finding import Change, Recommendation
 from tests.compared import side
 
 if TYPE_CHECKING:
+    from insight.verification.prediction import Prediction
     from insight.verification.side import Side
 
 SECONDS = 420
