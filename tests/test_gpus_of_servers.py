@@ -22,7 +22,7 @@ from tests.fixtures.nvml.standin import Standin
 from tests.tui import canned
 from tui.frame import frame
 from tui.panes.gpus import ranges
-from tui.rows import text_of
+from tests.tui.reading import text_of
 from tui.view import View as Looked
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ from tui.panes import (
     load,
     reference,
     risks,
+    score,
+    since,
     targets,
     watched,
     why,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 PANES: Mapping[str, Pane] = {
     "header": header.header,
     "verdict": header.verdict,
-    "score": header.score,
+    "score": score.score,
     "targets": targets.targets,
     "numbers": load.numbers,
     "ttft": graphs.ttft,
@@ -47,6 +49,7 @@ PANES: Mapping[str, Pane] = {
     "load": load.load,
     "phases": load.phases,
     "estimates": capacity.estimates,
+    "since": since.since,
     "gpus": gpus.gpus,
     "host": host.host,
     "risks": risks.risks,
@@ -57,6 +60,7 @@ PANES: Mapping[str, Pane] = {
 }
 """Every pane of the overview by its name in the layout; the footer also needs to know what is hidden."""
 _HIDDEN = {
+    "targets": "servers",
     "ttft": "graphs",
     "itl": "ITL graph",
     "load": "load",
@@ -79,6 +83,7 @@ def counts(snapshot: Snapshot, view: View, width: int) -> Counts:
         quiet=int(bool(watched.counted(snapshot, more=False))),
         advice=len(advice.advice_lines(snapshot, view, width)),
         estimates=capacity.lines(snapshot, target),
+        since=int(since.found_for(snapshot, target) is not None),
         unseen=risks.unseen_lines(snapshot, width) if snapshot.not_visible else 0,
         host=int(snapshot.host is not None),
         evidence=len(risk.evidence) if risk is not None else 0,
@@ -158,7 +163,14 @@ def _hidden(places: Sequence[Rect], wanted: Counts) -> list[str]:
     if not wanted.measured:
         return []
     shown = {place.pane for place in places}
-    there = {"gpus": wanted.gpus, "host": wanted.host, "unseen": wanted.unseen, "evidence": 0, "itl": 0}
+    there = {
+        "targets": wanted.targets - 1,
+        "gpus": wanted.gpus,
+        "host": wanted.host,
+        "unseen": wanted.unseen,
+        "evidence": 0,
+        "itl": 0,
+    }
     return [name for pane, name in _HIDDEN.items() if pane not in shown and there.get(pane, 1)]
 
 

@@ -35,6 +35,8 @@ class Counts(NamedTuple):
     """1 where there are risks that do not hold: a line, where there is room for it."""
     estimates: int = 0
     """Lines: how loaded the server is, then its levels of load where there were several."""
+    since: int = 0
+    """1 where something was marked."""
     advice: int = 0
     unseen: int = 0
     host: int = 0
@@ -82,7 +84,7 @@ def _bands(width: int, height: int, counts: Counts) -> list[Band]:
     bands = [
         Band(("header",), 1, 1, 1),
         Band(("verdict",), 0, min(2, counts.verdict) if height > 8 else 1, max(1, counts.verdict)),
-        Band(("targets",), 6, 3, 1 + counts.targets) if counts.targets > 1 and height >= 28 else None,
+        Band(("targets",), 6, 3, 2 + counts.targets) if counts.targets > 1 and height >= 28 else None,
         Band(("score",), 9, 1, score) if not small else None,
         Band(("numbers",), 4, 2, 2) if small else None,
         Band(("ttft", "throughput") if wide else ("ttft",), 7 if not small else 16, graph, height),
@@ -91,6 +93,7 @@ def _bands(width: int, height: int, counts: Counts) -> list[Band]:
         Band(("load", "phases") if wide else ("load",), 5, 3, 5 if tall else 3) if not small else None,
         Band(("phases",), 12, 3, 3) if not wide and not small else None,
         Band(("estimates",), 11, 1, counts.estimates if huge else 1) if counts.estimates and not small else None,
+        Band(("since",), 4, 1, 1) if counts.since else None,
         Band(("gpus",), 8, 1 + min(2, counts.gpus), 1 + counts.gpus) if counts.gpus else None,
         Band(("host",), 13, 1, 1) if counts.host else None,
         Band(("risks",), 3, 1 + min(3, max(1, counts.risks)) if height > 8 else 2, risks),
@@ -107,7 +110,7 @@ def _bands_of_nothing(counts: Counts) -> list[Band]:
     bands = [
         Band(("header",), 1, 1, 1),
         Band(("verdict",), 0, 1, max(1, counts.verdict)),
-        Band(("targets",), 4, 3, 1 + counts.targets) if counts.targets > 1 else None,
+        Band(("targets",), 4, 3, 2 + counts.targets) if counts.targets > 1 else None,
         Band(("load",), 3, 1, 4),
         Band(("gpus",), 5, 1, 1 + counts.gpus) if counts.gpus else None,
         Band(("host",), 6, 1, 1) if counts.host else None,

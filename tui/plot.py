@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from metrics.units import digits
+from tui.overlay import limit_line, with_moments
 from tui.raster import DOTS, Line, cells_of, column_of, fill, rasterise
 from tui.rows import cells, fit, fit_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tui.overlay import Moment, Threshold
     from tui.palette import StyleName
     from tui.rows import Charset, Row, Span
 
@@ -24,14 +26,6 @@ class Series(NamedTuple):
     style: StyleName
     mark: str = "*"
     """What it is drawn with in ASCII, where colours do not tell lines apart."""
-
-
-class Threshold(NamedTuple):
-    """A limit, drawn as a dotted line where there is no data."""
-
-    value: float
-    label: str
-    style: StyleName = "warning"
 
 
 class Grid(NamedTuple):
@@ -138,7 +132,13 @@ def axis_label(value: float) -> str:
 
 
 def plot(
-    series: Sequence[Series], grid: Grid, width: int, height: int, charset: Charset, threshold: Threshold | None = None
+    series: Sequence[Series],
+    grid: Grid,
+    width: int,
+    height: int,
+    charset: Charset,
+    threshold: Threshold | None = None,
+    moments: Sequence[Moment] = (),
 ) -> list[Row]:
     """Draw lines over time into exactly `height` rows of `width` cells, axes included; the last series is on top."""
     if width <= GUTTER + 2 or height < 2:
@@ -165,12 +165,26 @@ def plot(
     elif threshold is not None and threshold.value > 0:
         above = threshold.value > scale.high
         at = 0 if above else rows - 1 - dot(threshold.value) // down
-        body[at] = _limit_line(body[at], threshold, above=above)
+        body[at] = limit_line(body[at], threshold, above=above)
         if not above:
             labels[at] = (axis_label(threshold.value / grid.scale), threshold.style)
-    drawn = [_with_gutter(body[y], labels.get(y), width) for y in range(rows)]
     steps = max((len(each.values) for each in series), default=0)
+    body = with_moments(body, _places(moments, grid, steps, inner, across))
+    drawn = [_with_gutter(body[y], labels.get(y), width) for y in range(rows)]
     return [*drawn, fit_row((("     └", "dim"), (_time_axis(grid, steps, inner, across), "dim")), width)]
+
+
+def _places(moments: Sequence[Moment], grid: Grid, steps: int, inner: int, across: int) -> list[tuple[int, str]]:
+    """Find the cells in which moments lie, of those that lie on the time axis."""
+    width = steps * grid.step / (inner * across)
+    if width <= 0:
+        return []
+    found = [
+        (column_of(each.wall, grid.end, grid.step, width, inner * across) // across, each.label)
+        for each in moments
+        if each.wall <= grid.end
+    ]
+    return [(cell, label) for cell, label in found if 0 <= cell < inner]
 
 
 def _with_gutter(spans: list[Span], label: Span | None, width: int) -> Row:
@@ -179,27 +193,6 @@ def _with_gutter(spans: list[Span], label: Span | None, width: int) -> Row:
         text = ""
     gutter: Span = (fit(text, 5, ">"), style)
     return fit_row((gutter, ("┤" if text else "│", "dim"), *spans), width)
-
-
-def _limit_line(spans: Sequence[Span], limit: Threshold, *, above: bool) -> list[Span]:
-    """Put the limit's line and label where the row is blank; data always wins."""
-    text = "".join(each for each, _ in spans)
-    styles: list[StyleName] = [style for each, style in spans for _ in each]
-    label = f" {limit.label}{' ↑' if above else ''} "
-    at = next((at for at in range(len(text) - len(label), -1, -1) if not text[at : at + len(label)].strip()), None)
-    glyphs = [glyph if glyph != " " or above else "┈" for glyph in text]
-    for index, glyph in enumerate(text):
-        if glyph == " ":
-            styles[index] = limit.style
-    if at is not None and len(label) <= len(text):
-        glyphs[at : at + len(label)] = label
-    merged: list[Span] = []
-    for glyph, style in zip(glyphs, styles, strict=True):
-        if merged and merged[-1][1] == style:
-            merged[-1] = (merged[-1][0] + glyph, style)
-        else:
-            merged.append((glyph, style))
-    return merged
 
 
 def _time_axis(grid: Grid, steps: int, inner: int, across: int) -> str:

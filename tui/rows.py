@@ -28,7 +28,7 @@ _ASCII = str.maketrans(
         **dict.fromkeys("├┤┼└┘┌┐┬┴", "+"),
         **dict.fromkeys("▌▋▊▉█", "#"),
         **dict.fromkeys("▏▎▍", "-"),
-        **dict(zip("…│▸·°µ↑↓→←", "~|>. u^v><", strict=True)),
+        **dict(zip("…│┊▸·°µ↑↓→←", "~|:>. u^v><", strict=True)),
     }
 )
 
@@ -172,8 +172,3 @@ def _ascii(text: str) -> str:
     return "".join(
         character if character.isascii() else "?" * cell_len(character) for character in text.translate(_ASCII)
     )
-
-
-def text_of(rows: Iterable[Row]) -> str:
-    """Write rows as plain text, for tests and for reading."""
-    return "\n".join("".join(text for text, _ in row).rstrip() for row in rows)

@@ -141,6 +141,12 @@ def serving(snapshot: Snapshot, target: Target | None) -> bool:
     return target is not None and target.state is State.OK and _stuck(snapshot, target) is None
 
 
+def without_page(snapshot: Snapshot, target: Target) -> bool:
+    """Tell whether a server is up and has no metrics page where it was looked for: nothing can be said of it then."""
+    named = (risk for risk in snapshot.risks if risk.id == "no_metrics_page" and risk.target == target.id)
+    return target.state is State.DOWN and any(risk.state in _STATES for risk in named)
+
+
 def _stuck(snapshot: Snapshot, target: Target) -> Risk | None:
     named = (risk for risk in snapshot.risks if risk.id == "stuck_server" and risk.target == target.id)
     return next((risk for risk in named if risk.state is RiskState.FIRING), None)

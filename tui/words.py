@@ -16,23 +16,6 @@ if TYPE_CHECKING:
     from metrics.histogram import Quantile
     from metrics.observed import Measure, Target
 
-ENGINES = {
-    "vllm": "vLLM",
-    "sglang": "SGLang",
-    "sglang-router": "SGLang Model Gateway",
-    "llamacpp": "llama.cpp",
-    "tgi": "TGI",
-    "trtllm": "TensorRT-LLM",
-    "triton": "Triton",
-    "lmdeploy": "LMDeploy",
-    "nim": "NVIDIA NIM",
-    "dynamo": "Dynamo",
-    "ray": "Ray Serve LLM",
-    "litellm": "LiteLLM",
-    "ollama": "Ollama",
-    "openai": "OpenAI-compatible",
-}
-"""Engines as their makers write them."""
 QUANTITIES = {
     "ttft_seconds": "TTFT",
     "itl_seconds": "ITL",
@@ -174,6 +157,29 @@ def gist(step: str) -> str:
     """Keep of an action what is typed, and whether that takes a restart: `--max-num-queued-reqs N (restart)`."""
     head = re.split(r": |; |, " if step.startswith("-") else "; ", step, maxsplit=1)[0]
     return f"{head} (restart)" if "restart)" in step and "restart)" not in head else head
+
+
+def within(quantile: Quantile | None, scale: float, *, estimate: bool = False) -> str:
+    """Write a quantile in a given unit, without it: its bounds `20-40`, `>160`, `<5`, or `~18.2`."""
+    if quantile is None:
+        return units.UNKNOWN
+    if quantile.hi is None:
+        return f">{_digits(quantile.lo / scale)}"
+    if estimate and quantile.estimate is not None:
+        return f"~{_digits(quantile.estimate / scale)}"
+    low, high = _digits(quantile.lo / scale), _digits(quantile.hi / scale)
+    return f"<{high}" if quantile.lo == 0 else f"{low}-{high}"
+
+
+def _digits(value: float) -> str:
+    """Write a latency, below 1 s not more finely than in ms: the slots have room for `0.1-0.25`."""
+    return units.digits(round(value, 3) or value)
+
+
+def of(part: float, whole: float) -> str:
+    """Write how much of a length of time: `67 s/5 min`, `4 min/5 min`."""
+    size, name = next(((size, name) for size, name in ((3600, "h"), (60, "min")) if part >= 2 * size), (1, "s"))
+    return f"{part // size:.0f} {name}/{units.duration(whole)}"
 
 
 def output_now(target: Target) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from insight.engines import ENGINES
+from insight.written import written
 from metrics import units
 from metrics.histogram import Quantile
 
@@ -41,22 +43,6 @@ _NAMES = {
     "pressure_io": "pressure on disks (PSI)",
 }
 _UNIT_ENDINGS = ("_seconds", "_bytes_per_second", "_bytes", "_hertz", "_celsius", "_watts", "_joules")
-_ENGINES = {
-    "vllm": "vLLM",
-    "llamacpp": "llama.cpp",
-    "sglang": "SGLang",
-    "sglang-router": "SGLang Model Gateway",
-    "tgi": "TGI",
-    "trtllm": "TensorRT-LLM",
-    "triton": "Triton",
-    "lmdeploy": "LMDeploy",
-    "nim": "NVIDIA NIM",
-    "dynamo": "Dynamo",
-    "ray": "Ray Serve LLM",
-    "litellm": "LiteLLM",
-    "ollama": "Ollama",
-    "openai": "OpenAI-compatible",
-}
 
 
 def quantity_name(quantity: str) -> str:
@@ -72,7 +58,7 @@ def quantity_name(quantity: str) -> str:
 
 def engine_name(engine: str | None) -> str:
     """Name the kind of a server as its makers write it."""
-    return "unknown engine" if engine is None else _ENGINES.get(engine, engine)
+    return "unknown engine" if engine is None else ENGINES.get(engine, engine)
 
 
 def gpu_name(gpu: Gpu) -> str:
@@ -156,12 +142,13 @@ def effect_text(recommendation: Recommendation) -> str:
     effect = recommendation.effect
     if effect is None:
         return "not estimated"
-    unit = effect.unit
-    interval = range_text(effect.lo, effect.hi, unit)
-    expected = interval or units.UNKNOWN
+    around = range_text(effect.lo, effect.hi, effect.unit)
+    expected = around or units.UNKNOWN
     if effect.mid is not None:
-        expected = f"~{units.value(effect.mid, unit)}{f' [{interval}]' if interval else ''}"
-    change = f"{quantity_name(effect.quantity)} {units.value(effect.now, unit)} now, {expected} expected"
+        numbers = written(effect)
+        around = f"{numbers.interval}{numbers.unit}" if numbers.interval else around
+        expected = f"~{numbers.then}{numbers.unit}{f' [{around}]' if around else ''}"
+    change = f"{quantity_name(effect.quantity)} {units.value(effect.now, effect.unit)} now, {expected} expected"
     found = [f"n {units.count(effect.n)}"] if effect.n is not None else []
     found += [f"seen over {units.duration(effect.window_seconds)}"] if effect.window_seconds is not None else []
     return ", ".join((change, f"basis {effect.basis}", f"grade {effect.grade.value}", *found))

@@ -12,7 +12,7 @@ from metrics.finding import Change, Evidence, LoadLevel, Onset, Recommendation, 
 from metrics.histogram import Quantile
 from metrics.observed import Driver, Gpu, Host, Measure, Target, Track
 from metrics.sample import Event, Process, State
-from metrics.snapshot import NotVisible, Objective, Score, Scorecard, Snapshot, Tool, Verdict
+from metrics.snapshot import NotVisible, Objective, Score, Scorecard, SinceMark, Snapshot, Tool, Verdict
 from metrics.units import rfc3339
 
 WALL = 1_763_647_351.0
@@ -433,6 +433,45 @@ def healthy(count: int = 2, wall: float = WALL) -> Snapshot:
     )
 
 
+def since(**changes: Any) -> SinceMark:
+    """A mark that helped, with an effect that was foretold."""
+    before, after = histogram(1.2, (1.0, 2.5), (2.5, 5.0), 1.4), histogram(0.6, (0.5, 1.0), (1.0, 2.5), 0.6)
+    itl, fast = histogram(0.041, (0.05, 0.075), (0.075, 0.1), 0.045), histogram(0.03, (0.025, 0.05), (0.05, 0.1), 0.031)
+    found = SinceMark(
+        mark="deployed v2",
+        target="http://127.0.0.1:8000",
+        wall=WALL - 200,
+        seconds=200.0,
+        before_seconds=300.0,
+        before={
+            "ttft_seconds": before,
+            "itl_seconds": itl,
+            "requests_finished": counter(3.1),
+            "output_tokens_total": counter(310.0, "tokens"),
+            "requests_arrived": counter(3.1),
+        },
+        after={
+            "ttft_seconds": after,
+            "itl_seconds": fast,
+            "requests_finished": counter(3.4),
+            "output_tokens_total": counter(340.0, "tokens"),
+            "requests_arrived": counter(3.4),
+        },
+        alike=True,
+        foretold=(estimate("itl_seconds", (0.028, 0.031, 0.034), "s", "model", Grade.B),),
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
+def marked(**changes: Any) -> Snapshot:
+    """A quiet hour in which something was changed and marked, and the server restarted for it."""
+    events = (
+        Event(WALL - 200, "mark", "deployed v2", target="monitor"),
+        Event(WALL - 41, "xid", "XID 63 on GPU 1", 63, "gpu:GPU-00000001-aaaa-bbbb-cccc-000000000000"),
+    )
+    return msgspec.structs.replace(healthy(), events=events, since_mark=(since(**changes),))
+
+
 def connecting() -> Snapshot:
     """The first second: a server was named, nothing was heard from it yet, and there is no GPU."""
     target = overloaded_target(
@@ -504,7 +543,10 @@ def fleet(count: int = 3) -> Snapshot:
         for i in range(count)
     )
     risk = msgspec.structs.replace(overloading(), target="http://10.0.0.1:8000")
-    return overloaded(targets=many, risks=(risk, *quiet_risks()))
+    together = overloaded()
+    cards = {each.id: healthy().scorecard for each in many} | {many[1].id: together.scorecard}
+    scores = msgspec.structs.replace(together.scorecard, throughput=Score(84.0, ""), ttft=Score(71.0, ""))
+    return overloaded(targets=many, risks=(risk, *quiet_risks()), scorecard=scores, scorecards=cards)
 
 
 def demo() -> Snapshot:
@@ -521,5 +563,6 @@ ALL = {
     "nobody": nobody,
     "fleet": fleet,
     "demo": demo,
+    "marked": marked,
 }
 """Every canned snapshot by its name."""

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insight.written import resolution
 from metrics.effect import Effect, Grade
 from metrics.finding import Change, RiskState, Severity
 from metrics.snapshot import Verdict
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui import effects, words
 from tui.frame import frame
 from tui.panes import capacity, header, onsets, risks, steps, watched
-from tui.rows import text_of
 from tui.view import QUIET, View
 
 replace = msgspec.structs.replace
@@ -50,7 +51,7 @@ def test_no_more_digits_than_the_interval_tells(interval: tuple[float, float, fl
 def test_rounding_keeps_the_interval(mid: float, share: float) -> None:
     """Rounding moves no end by more than a fifth of half the interval, and never writes more than three digits."""
     lo, hi = mid * (1 - share), mid * (1 + share)
-    place = effects.resolution(lo, hi)
+    place = resolution(lo, hi)
     assert place >= math.floor(math.log10(hi)) - 2
     if place > math.floor(math.log10(hi)) - 2:
         assert 10.0**place / 2 <= (hi - lo) / 2 * 0.2

@@ -10,8 +10,8 @@ import msgspec
 
 from metrics.finding import RiskState
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui.app import ChimeraApp
-from tui.rows import text_of
 from tui.run import choose_charset
 from tui.strips import Strips
 

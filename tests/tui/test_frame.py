@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui.frame import frame
-from tui.rows import row_width, text_of
+from tui.rows import row_width
 from tui.view import View
 
 if TYPE_CHECKING:

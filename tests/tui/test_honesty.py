@@ -14,10 +14,11 @@ from metrics.histogram import Quantile
 from metrics.sample import State
 from metrics.snapshot import Verdict
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui import effects, words
 from tui.frame import frame
-from tui.panes import advice, graphs, header, host, load, risks
-from tui.rows import crop_words, text_of
+from tui.panes import advice, graphs, header, host, load, risks, score
+from tui.rows import crop_words
 from tui.view import View
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_latencies_and_scores_of_a_server_that_serves_nobody_are_dim(snapshot: S
     """While the server is down or stuck, what its latencies and scores were does not look like what they are."""
     heads = graphs.ttft(snapshot, View(), 60, 6)[:1]
     assert {style for text, style in heads[0] if re.search(r"\d", text)} == {"dim"}
-    assert {style for text, style in header.score(snapshot, View(), 80, 1)[0] if "%" in text} == {"dim"}
+    assert {style for text, style in score.score(snapshot, View(), 80, 1)[0] if "%" in text} == {"dim"}
     assert "dim" in styles(load.phases(snapshot, View(), 40, 1), "25-50 ms")
 
 
@@ -84,14 +85,14 @@ def test_window_stands_at_the_right_of_the_scores(real: float | None, said: str)
     ranged = replace(base.scorecard.ttft, score=34.0, best=42.0)
     for card in (base.scorecard, replace(base.scorecard, ttft=ranged, quality=replace(ranged, best=None))):
         for width in (60, 80, 120):
-            row = text_of(header.score(replace(base, scorecard=card), View(), width, 1))
+            row = text_of(score.score(replace(base, scorecard=card), View(), width, 1))
             assert row.endswith(f" {said}")
-    assert "34-42 %" in text_of(header.score(replace(base, scorecard=card), View(), 80, 1))
+    assert "34-42 %" in text_of(score.score(replace(base, scorecard=card), View(), 80, 1))
 
 
 def test_unknown_scores_make_room() -> None:
     """Where not all scores fit, the unknown ones go, and the known ones stay whole."""
-    row = text_of(header.score(canned.overloaded(), View(), 60, 1))
+    row = text_of(score.score(canned.overloaded(), View(), 60, 1))
     assert "—" not in row
     assert "51 %" in row
     assert "74 %" in row

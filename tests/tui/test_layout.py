@@ -72,7 +72,7 @@ def test_panes_are_inside_apart_and_not_empty(width: int, height: int, counts: C
 def test_order_is_the_same_at_every_size(width: int, height: int, counts: Counts) -> None:
     """Panes stand in one order from top to bottom, whatever the size."""
     order = ["header", "verdict", "targets", "score", "numbers", "ttft", "throughput", "itl", "requests", "load",
-             "phases", "estimates", "gpus", "host", "risks", "evidence", "advice", "unseen", "events",
+             "phases", "estimates", "since", "gpus", "host", "risks", "evidence", "advice", "unseen", "events",
              "footer"]  # fmt: skip
     places = sorted(layout(width, height, counts), key=lambda place: (place.y, place.x))
     assert all(order.index(a.pane) < order.index(b.pane) for a, b in pairwise(places))

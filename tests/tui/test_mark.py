@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui.app import ChimeraApp
-from tui.rows import text_of
 from tui.strips import Strips
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from metrics.observed import Driver
 from metrics.sample import State
 from metrics.snapshot import Verdict
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui.app import MARKED, ChimeraApp
 from tui.frame import frame
 from tui.panes import advice, capacity, findings, footer, gpus, graphs, header, load, reference, risks, why
-from tui.rows import text_of, to_ascii
+from tui.rows import to_ascii
 from tui.view import QUIET, View, chosen_risk, folded
 
 replace = msgspec.structs.replace

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.plot import GUTTER, HEADROOM, Grid, Series, Threshold, axis_label, choose_scale, nice_step, plot, sparkline
+from tests.tui.reading import text_of
+from tui.overlay import Threshold
+from tui.plot import GUTTER, HEADROOM, Grid, Series, axis_label, choose_scale, nice_step, plot, sparkline
 from tui.raster import rasterise
-from tui.rows import row_width, text_of
+from tui.rows import row_width
 
 if TYPE_CHECKING:
     from tui.rows import Charset

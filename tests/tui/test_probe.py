@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui.frame import frame
 from tui.panes.load import load
-from tui.rows import text_of
 from tui.view import View
 
 

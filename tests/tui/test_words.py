@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from collectors.engines import DIALECTS
 from collectors.engines.ollama import OLLAMA
+from insight.engines import ENGINES
 from tests.tui import canned
-from tui import words
+from tests.tui.reading import text_of
 from tui.panes import load
-from tui.rows import text_of
 from tui.view import View
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("dialect", [*DIALECTS, OLLAMA], ids=lambda each: str(each.engine))
 def test_an_engine_is_called_as_its_makers_call_it(dialect: Dialect) -> None:
     """Every engine that can be recognised has its name on the screen."""
-    assert words.ENGINES[dialect.engine] == dialect.title
+    assert ENGINES[dialect.engine] == dialect.title
 
 
 def shown(label: str, **quantities: Measure) -> str:

@@ -8,6 +8,7 @@ from metrics import units
 from metrics.quantity import QUANTITIES
 from metrics.sample import State
 from tui import words
+from tui.panes.moments import moments
 from tui.panes.page import graph, heading, side_by_side, text
 from tui.rows import fit, fit_row
 from tui.view import chosen_gpu
@@ -28,7 +29,7 @@ def device(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
     index = units.UNKNOWN if gpu.index is None else gpu.index
     rows = [heading(f"GPU {index}  {words.gpu(gpu.name or '')}", width, gpu.uuid)]
     rows += _condition(snapshot, gpu, width)
-    rows += _gpu_graphs(gpu, view, width, height)
+    rows += _gpu_graphs(snapshot, gpu, view, width, height)
     rows.append(heading("PROCESSES", width))
     if gpu.processes is None:
         rows += text("not visible: the driver tells processes only to some users", width, "dim")
@@ -77,7 +78,7 @@ def _condition(snapshot: Snapshot, gpu: Gpu, width: int) -> list[Row]:
     return rows + (text(", ".join(errors), width, "critical") if errors else [])
 
 
-def _gpu_graphs(gpu: Gpu, view: View, width: int, height: int) -> list[Row]:
+def _gpu_graphs(snapshot: Snapshot, gpu: Gpu, view: View, width: int, height: int) -> list[Row]:
     names = [
         name for name in ("utilisation", "power_watts", "sm_clock_hertz", "temperature_celsius") if name in gpu.tracks
     ]
@@ -86,5 +87,6 @@ def _gpu_graphs(gpu: Gpu, view: View, width: int, height: int) -> list[Row]:
     across = 2 if width >= 76 else 1
     tall = 8 if height >= 34 else 5
     size = (width - across + 1) // across
-    drawn = [graph(words.quantity(name), gpu.tracks[name], view.charset, size, tall) for name in names]
+    events = moments(snapshot, f"gpu:{gpu.uuid}")
+    drawn = [graph(words.quantity(each), gpu.tracks[each], view.charset, size, tall, None, events) for each in names]
     return side_by_side(drawn, width, across)

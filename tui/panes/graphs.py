@@ -8,14 +8,15 @@ from metrics import units
 from metrics.observed import Measure
 from metrics.sample import State
 from tui import words
-from tui.plot import Grid, Series, Threshold, plot
+from tui.overlay import Threshold
+from tui.panes.moments import moments
+from tui.plot import Grid, Series, plot
 from tui.rows import cells, fit, fit_row, spread
 from tui.view import alarms, chosen_target, idle_seconds, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metrics.histogram import Quantile
     from metrics.observed import Target, Track
     from metrics.snapshot import Snapshot
     from tui.palette import StyleName
@@ -106,9 +107,9 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
         measure = target.quantities.get(quantity) or Measure("s")
         alarm = alarms(snapshot, target.id).get(quantity, "series1")
         heads = [
-            Head("p50", _quantile(measure.p50, scale, estimate=True), "series3", 6, 1),
-            Head("p95", _quantile(measure.p95, scale), alarm, 9, 0),
-            Head("p99", _quantile(measure.p99, scale), "series2", 8, 2),
+            Head("p50", words.within(measure.p50, scale, estimate=True), "series3", 6, 1),
+            Head("p95", words.within(measure.p95, scale), alarm, 9, 0),
+            Head("p99", words.within(measure.p99, scale), "series2", 8, 2),
         ]
     old = idle_seconds(snapshot, target)
     title, age = f"{title} {unit}", "" if old is None else f", {units.duration(old)} old"
@@ -122,26 +123,17 @@ def _latency(name: str, title: str, snapshot: Snapshot, view: View, width: int, 
         threshold = Threshold(limit, f"objective {units.digits(limit / scale)} {unit}")
     series = [Series(track.values, style, mark) for track, style, mark in drawn]
     grid = _grid([track for track, _, _ in drawn], scale, target, snapshot)
-    body = plot(series, grid, width, height - 1, view.charset, threshold)
+    body = plot(
+        series,
+        grid,
+        width,
+        height - 1,
+        view.charset,
+        threshold,
+        moments(snapshot, target.id if target is not None else None),
+    )
     current = serving(snapshot, target)
     return [_heading(title, heads, width, current=current, age=age), *_dimmed(body, target)][:height]
-
-
-def _quantile(quantile: Quantile | None, scale: float, *, estimate: bool = False) -> str:
-    """Write a quantile in the unit of the title: its bounds `20-40`, `>160`, `<5`, or `~18.2`."""
-    if quantile is None:
-        return units.UNKNOWN
-    if quantile.hi is None:
-        return f">{_digits(quantile.lo / scale)}"
-    if estimate and quantile.estimate is not None:
-        return f"~{_digits(quantile.estimate / scale)}"
-    low, high = _digits(quantile.lo / scale), _digits(quantile.hi / scale)
-    return f"<{high}" if quantile.lo == 0 else f"{low}-{high}"
-
-
-def _digits(value: float) -> str:
-    """Write a latency, below 1 s not more finely than in ms: the slots have room for `0.1-0.25`."""
-    return units.digits(round(value, 3) or value)
 
 
 def _graph(
@@ -158,7 +150,15 @@ def _graph(
     styles: dict[str, tuple[StyleName, str]] = {"requests_waiting": ("series2", "+")}
     series = [Series(track.values, *styles.get(name, ("series1", "*"))) for track, name in tracks]
     grid = _grid([track for track, _ in tracks], 1.0, target, snapshot)
-    body = plot(series, grid, width, height - 1, view.charset)
+    body = plot(
+        series,
+        grid,
+        width,
+        height - 1,
+        view.charset,
+        None,
+        moments(snapshot, target.id if target is not None else None),
+    )
     current = target is not None and target.state is State.OK
     return [_heading(title, _kept(title, heads, width), width, current=current), *_dimmed(body, target)][:height]
 

@@ -1,23 +1,24 @@
-"""The top of the screen: who is this, what is wrong, how good it is."""
+"""The top of the screen: who is this, and what is wrong."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from insight.engines import ENGINES
 from metrics import units
 from metrics.finding import RiskState, Severity
 from metrics.sample import State
 from tui import words
 from tui.panes.gpus import ranges
 from tui.rows import cells, crop, fit_row, row_width, spread, with_tail, wrap
-from tui.view import chosen_target, serving
+from tui.view import chosen_target, without_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from metrics.observed import Target
-    from metrics.snapshot import Score, Snapshot
+    from metrics.snapshot import Snapshot
     from tui.palette import StyleName
     from tui.rows import Row, Span
     from tui.view import View
@@ -47,7 +48,9 @@ def _badges(snapshot: Snapshot, view: View, target: Target | None) -> list[tuple
         badges.append(("SIMULATED", "badge"))
     if snapshot.mode == "replay":
         badges.append((_replay(snapshot.monitor), "badge"))
-    if target is not None and target.state is not State.OK:
+    if target is not None and without_page(snapshot, target):
+        badges.append(("UP, NO METRICS PAGE", "badge_warning"))
+    elif target is not None and target.state is not State.OK:
         age = f" {units.duration(target.age_seconds)}" if target.state is State.STALE and target.age_seconds else ""
         style: StyleName = "badge_critical" if target.state in {State.DOWN, State.UNAUTHORISED} else "badge_warning"
         badges.append((f"{target.state.value.upper()}{age}", style))
@@ -61,14 +64,14 @@ def _replay(monitor: Mapping[str, float]) -> str:
     position, length = monitor.get("replay_position"), monitor.get("replay_seconds")
     if position is None or length is None:
         return "REPLAY"
-    return f"REPLAY {_of(position, length)}"
+    return f"REPLAY {words.of(position, length)}"
 
 
 def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
     """Name as much as there is room for: the model and the address matter most, the program's own name least."""
     if target is None:
         return ((" chimera-top", "bold"), ("  no server", "plain"))
-    engine = words.ENGINES.get(target.engine or "", target.engine or "")
+    engine = ENGINES.get(target.engine or "", target.engine or "")
     address = target.url.removeprefix("http://").removesuffix("/")
     number = next((i for i, each in enumerate(snapshot.targets, 1) if each.id == target.id), 1)
     which = f"{number} of {len(snapshot.targets)}" if len(snapshot.targets) > 1 else ""
@@ -165,87 +168,3 @@ def verdict(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     indent = " " * (cells(badge) + 3)
     rows += [fit_row(((indent, "plain"), (line, "bold")), width) for line in lines[1:]]
     return rows
-
-
-def score(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
-    """Show the four dimensions: in one line, or with what each rests on where there is room."""
-    card = snapshot.scorecard
-    serves = not snapshot.targets or serving(snapshot, chosen_target(snapshot, view))
-    named = (
-        ("throughput", card.throughput),
-        ("TTFT", card.ttft),
-        ("quality", card.quality),
-        ("efficiency", card.efficiency),
-    )
-    if height >= 5:
-        heading = spread(((" SCORECARD", "bold"),), ((f"{_window(snapshot)} ", "dim"),), width)
-        return [heading, *(_score_line(name, one, width, serves=serves) for name, one in named)]
-    window = f"{_window_in_short(snapshot):>{_WINDOW}} "
-    room = width - cells(window)
-    shown = list(named)
-    for name in ("efficiency", "quality"):  # unknown, they are the first to make room
-        if _score_cells(shown) > room:
-            shown = [(each, one) for each, one in shown if each != name or one.score is not None]
-    narrow = _score_cells(shown) > room
-    spans: list[Span] = [(" ", "plain")]
-    for index, (name, one) in enumerate(shown):
-        spans.append((" " * (1 if narrow else 2) if index else "", "plain"))
-        spans.append((f"{name[:4] if narrow else name} ", "dim"))
-        spans.append((_score_text(name, one), _score_style(one, serves=serves)))
-    return [spread(tuple(spans), ((window, "dim"),), width)]
-
-
-_WINDOW = 12
-"""Cells for the window at the end of the scores: `59 min/6 h`, `119 s/15 min`."""
-
-
-def _score_cells(shown: Sequence[tuple[str, Score]]) -> int:
-    return sum(cells(name) + cells(_score_text(name, one)) + 3 for name, one in shown)
-
-
-def _score_text(name: str, one: Score) -> str:
-    """Write a score in a slot of its own width: that of TTFT comes from buckets, so it may be a range."""
-    return f"{units.score(one.score, one.best):>{8 if name == 'TTFT' else 5}}"
-
-
-def _score_style(one: Score, *, serves: bool) -> StyleName:
-    """Colour what is bad; a score of a server that serves nobody now is of the past, and dim."""
-    if one.score is None or not serves:
-        return "dim"
-    return "critical" if one.score < 50 else "warning" if one.score < 80 else "plain"
-
-
-def _score_line(name: str, one: Score, width: int, *, serves: bool) -> Row:
-    objective = f"   objective {one.objective}" if one.objective else ""
-    return fit_row(
-        (
-            (f" {name:<12}", "dim"),
-            (_score_text("TTFT", one), _score_style(one, serves=serves)),
-            (f"   {one.text}", "plain" if one.score is not None else "dim"),
-            (objective, "dim"),
-        ),
-        width,
-    )
-
-
-def _window(snapshot: Snapshot) -> str:
-    asked, real = snapshot.asked_window_seconds, snapshot.window_seconds
-    if real is None:
-        return f"window {units.duration(asked)}"
-    if real < asked * 0.95:
-        return f"last {units.duration(real)} of {units.duration(asked)}"
-    return f"last {units.duration(asked)}"
-
-
-def _window_in_short(snapshot: Snapshot) -> str:
-    """Write how much of the window there is: `67 s/5 min`, then `4 min/5 min`, and `5 min` once it is full."""
-    asked, real = snapshot.asked_window_seconds, snapshot.window_seconds
-    if real is not None and real >= asked * 0.95:
-        return units.duration(asked)
-    return f"{units.UNKNOWN}/{units.duration(asked)}" if real is None else _of(real, asked)
-
-
-def _of(part: float, whole: float) -> str:
-    """Write how much of a length of time: `67 s/5 min`, `4 min/5 min`."""
-    size, name = next(((size, name) for size, name in ((3600, "h"), (60, "min")) if part >= 2 * size), (1, "s"))
-    return f"{part // size:.0f} {name}/{units.duration(whole)}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metrics import units
-from tui.plot import Grid, Series, Threshold, plot
+from tui.overlay import Threshold
+from tui.plot import Grid, Series, plot
 from tui.rows import crop, fit, fit_row, spread, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metrics.observed import Track
+    from tui.overlay import Moment
     from tui.palette import StyleName
     from tui.rows import Charset, Row
 
@@ -43,8 +45,16 @@ def text(said: str, width: int, style: StyleName = "plain", indent: int = INDENT
     return [fit_row(((" " * indent, "plain"), (line, style)), width) for line in wrap(said, max(1, width - indent - 1))]
 
 
-def graph(title: str, track: Track, charset: Charset, width: int, height: int, limit: float | None = None) -> list[Row]:
-    """Draw one track with its title, its unit, its newest value and, if there is one, a limit."""
+def graph(
+    title: str,
+    track: Track,
+    charset: Charset,
+    width: int,
+    height: int,
+    limit: float | None = None,
+    moments: Sequence[Moment] = (),
+) -> list[Row]:
+    """Draw one track with its title, its unit, its newest value, a limit if there is one, and what happened."""
     scale, unit = _SCALES.get(track.unit, (1.0, track.unit))
     threshold = None
     if limit is not None:
@@ -53,7 +63,7 @@ def graph(title: str, track: Track, charset: Charset, width: int, height: int, l
     name: Row = ((f" {title} {unit}".rstrip(), "bold"),)
     head = spread(name, ((f"{units.value(newest, track.unit)} ", "series1"),), width)
     grid = Grid(track.end, track.step, scale, high=1.0 if track.unit == "ratio" else None)
-    return [head, *plot([Series(track.values, "series1")], grid, width, height - 1, charset, threshold)]
+    return [head, *plot([Series(track.values, "series1")], grid, width, height - 1, charset, threshold, moments)]
 
 
 def side_by_side(graphs: Sequence[list[Row]], width: int, across: int) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from metrics import units
 from metrics.quantity import QUANTITIES, Kind
 from tui import words
-from tui.panes import capacity
+from tui.panes import capacity, since
 from tui.panes.page import INDENT, heading, text
 from tui.rows import cells, crop, fit, fit_row, wrap
 from tui.view import chosen_target
@@ -27,7 +27,7 @@ KEYS = (
     ("+ -", "longer or shorter window: 1, 5, 15 min, 1, 6, 24 h"),
     ("p  space", "pause the picture; measuring goes on"),
     ("e", "export a report of this moment; the footer says where"),
-    ("m", "mark this moment, to compare what comes after with what came before"),
+    ("m", "mark this moment: a line then says what came of it; `compare --mark` judges it in a recording"),
     ("ctrl+z", "suspend; `fg` comes back"),
     ("q  ctrl+c", "quit"),
 )
@@ -38,7 +38,8 @@ interpolated within it, >160 s lies above the last bucket. A quantile needs enou
 with fewer, and wherever something is not known, stands —.
 Head values, the grid and the scores speak of the window named at the right of the scores, `67 s/5 min` while it \
 fills; `now` is the newest value, of the last 5 s. Each point of a latency graph looks back over a minute or so. \
-A gap in a graph is a time without an answer or without a request.
+A gap in a graph is a time without an answer or without a request; a dotted upright line is an event: a mark, a \
+restart, an XID.
 The queue, prefill and decode times beside the graphs are means over the window, as are prompt and output lengths.
 Load is the share of the time in which requests make the steps of the engine longer; headroom is how much more of the \
 same traffic fits before its capacity or the ITL objective is reached. Behind a number stand its interval (9 of 10 \
@@ -68,7 +69,7 @@ def numbers(snapshot: Snapshot, view: View, width: int) -> list[Row]:
     rows = [heading("NUMBERS", width, f"over {units.duration(target.window_seconds)}" if target is not None else "")]
     if target is None or not target.quantities:
         return [*rows, fit_row((("   nothing was measured yet", "dim"),), width)]
-    rows = [*capacity.in_full(snapshot, target, width), *rows]
+    rows = [*since.in_full(snapshot, target, width), *capacity.in_full(snapshot, target, width), *rows]
     name = min(26, max(8, width // 3))
     for key, measure in sorted(target.quantities.items()):
         known = QUANTITIES.get(key)

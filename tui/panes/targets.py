@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from metrics import units
@@ -9,9 +10,11 @@ from metrics.finding import RiskState
 from metrics.sample import State
 from tui import words
 from tui.rows import fit, fit_row
-from tui.view import chosen_target, severity_style
+from tui.view import chosen_target, severity_style, without_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metrics.finding import Risk
     from metrics.observed import Target
     from metrics.snapshot import Snapshot
@@ -31,7 +34,7 @@ def targets(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     numbered.sort(key=lambda pair: _rank(pair[1], worst[pair[1].id], ranks))
     chosen = chosen_target(snapshot, view)
     for number, target in numbered:
-        state, style = _state(target, worst[target.id])
+        state, style = _state(snapshot, target, worst[target.id])
         get = target.quantities.get
         run, wait = (units.count(words.latest(target.quantities, f"requests_{x}")) for x in ("running", "waiting"))
         output = units.value(words.output_now(target), "tok/s")
@@ -43,7 +46,34 @@ def targets(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
         mark = "▸" if target is chosen else " "
         old: StyleName = "dim" if target.state is not State.OK else "plain"
         rows.append(fit_row(((f"{mark}{number:<3}", "bold"), (fit(state, 10), style), (text, old)), width))
-    return rows[:height]
+    return [*rows[: height - 1], _together(snapshot, name, width)]
+
+
+def _together(snapshot: Snapshot, name: int, width: int) -> Row:
+    """Write the last line: what all servers do together, and the scores of all."""
+    card = snapshot.scorecard
+    scores = (("throughput", card.throughput), ("TTFT", card.ttft), ("quality", card.quality))
+    known = [f"{title} {units.score(one.score, one.best)}" for title, one in scores if one.score is not None]
+    answering = [each for each in snapshot.targets if each.state is State.OK]
+    output, run, wait = (
+        _sum(values)
+        for values in (
+            [words.output_now(each) for each in answering],
+            [words.latest(each.quantities, "requests_running") for each in answering],
+            [words.latest(each.quantities, "requests_waiting") for each in answering],
+        )
+    )
+    text = (
+        f"{fit('  '.join(known), 2 * name + 13)} "
+        f"{units.value(output, 'tok/s'):>11} {units.count(run):>5} {units.count(wait):>5}"
+    )
+    return fit_row((("    ", "plain"), (fit(f"all {len(snapshot.targets)}", 10), "bold"), (text, "plain")), width)
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """Add up; None where one of them is not known."""
+    known = [each for each in values if each is not None]
+    return math.fsum(known) if known and len(known) == len(values) else None
 
 
 def _worst(snapshot: Snapshot, target: Target) -> Risk | None:
@@ -56,7 +86,9 @@ def _rank(target: Target, worst: Risk | None, ranks: list[Risk]) -> tuple[bool, 
     return target.state is State.OK, at
 
 
-def _state(target: Target, worst: Risk | None) -> tuple[str, StyleName]:
+def _state(snapshot: Snapshot, target: Target, worst: Risk | None) -> tuple[str, StyleName]:
+    if without_page(snapshot, target):
+        return "NO METRICS", "warning"
     if target.state is not State.OK:
         return target.state.value.upper(), "critical"
     if worst is None:

@@ -9,6 +9,7 @@ from metrics import units
 from metrics.finding import RiskState
 from tui import words
 from tui.panes import onsets, steps
+from tui.panes.moments import moments
 from tui.panes.page import INDENT, graph, heading, side_by_side, text
 from tui.panes.risks import evidence_basis, evidence_text
 from tui.rows import cells, fit_row, spread
@@ -143,7 +144,10 @@ def _graphs_of(snapshot: Snapshot, view: View, risk: Risk, width: int, height: i
     tall = 8 if height >= 30 else 6
     size = (width - across + 1) // across
     most = 4 if height >= 30 else across
-    drawn = [graph(title, track, view.charset, size, tall, _limit(track, one)) for title, track, one in found[:most]]
+    events = moments(snapshot, risk.target)
+    drawn = [
+        graph(title, track, view.charset, size, tall, _limit(track, one), events) for title, track, one in found[:most]
+    ]
     return side_by_side(drawn, width, across)
 
 

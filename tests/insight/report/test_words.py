@@ -66,9 +66,9 @@ def test_subject() -> None:
 @pytest.mark.parametrize(
     ("lo", "mid", "hi", "text"),
     [
-        (0.5, 0.7, 1.1, "TTFT p95 33.2 s now, ~700 ms [500 ms-1.1 s] expected, basis model, grade B"),
+        (0.5, 0.7, 1.1, "TTFT p95 33.2 s now, ~0.70 s [0.50-1.10 s] expected, basis model, grade B"),
         (0.0, None, 1.9, "TTFT p95 33.2 s now, <1.9 s expected, basis model, grade B"),
-        (None, 0.7, None, "TTFT p95 33.2 s now, ~700 ms expected, basis model, grade B"),
+        (None, 0.7, None, "TTFT p95 33.2 s now, ~0.7 s expected, basis model, grade B"),
         (None, None, None, "TTFT p95 33.2 s now, — expected, basis model, grade B"),
     ],
 )
