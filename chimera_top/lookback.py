@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 LOOKED_AT = 900
 """Polls of each source that are read: at one a second every one of a quarter of an hour, one in 4 s of an hour."""
 LONGEST_STEP = 4.0
-"""Seconds from one poll that is read to the next, whatever the length: the step-time model needs windows of 2-5 s."""
-ASKED = 450
-"""How often the rules are asked over the window: once in 8 s of an hour, of which a graph shows columns of 20 s."""
+"""Seconds from one poll of a server to the next, whatever the length: the step-time model needs windows of 2-5 s."""
+ASKED = 225
+"""How often the rules are asked over the window while nothing begins or ends: once in 16 s of an hour, of which a graph
+shows columns of 20 s."""
 EXACT_ROWS = 20_000
 """Polls of a recording that are kept one by one, so that a report speaks of its first second: 5.5 h at one a second."""
 
@@ -38,7 +39,8 @@ def look_back(settings: Settings, path: str, for_text: str | None = None) -> Sna
 
     The rules are followed once an interval of the recording's own time, as they would have been live. Of more than a
     quarter of an hour not every poll is read (`metrics.recording.Reader`), and the rules are asked less often; whatever
-    carries an event or another state is read all the same. An hour with eight GPUs then takes a second and not six.
+    carries an event or another state is read all the same, and where something begins or ends the rules are asked as
+    often as ever. An hour with eight GPUs then takes half a second and not six.
     Raises FailureError, with one line, where the file cannot be read or holds nothing.
     """
     recording = Recording(Path(path))

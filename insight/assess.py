@@ -69,6 +69,11 @@ class Assessor:
         self._levels: dict[str, tuple[LoadLevel, ...]] = {}
         """Of each server, as they were when it was last asked about."""
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether something is about to fire, or to be over."""
+        return any(life.phase is Phase.PENDING or life.phase is Phase.RESOLVING for life in self._lives.values())
+
     def observe(self, view: View) -> None:
         """Ask every rule about every source, and let the findings begin, fire and end."""
         for server in view.all(Source.SERVER):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from metrics.sample import Sample, State
+from metrics.sample import Sample, Source, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +42,15 @@ _BLOCK = 2**14
 _LAST_RUNS = 10
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Sample)
-_KEPT_FROM = 0.875
-"""A poll that comes by a little too early for `every` is taken all the same: polls are some milliseconds apart."""
+_EARLY = 0.5
+"""Seconds by which a poll may come too early for `every` and is taken all the same: polls do not come to the ms."""
 
 
 class _Glance(Struct):
     """As much of a Sample as tells whether it has to be taken: a tenth of the work of taking it."""
 
     source: str
+    kind: Source
     mono: float
     state: State = State.OK
     events: list[msgspec.Raw] = []
@@ -94,19 +95,18 @@ def check_header(line: bytes) -> None:
 class Reader:
     """Reads the Samples of a recording in the order in which they were seen.
 
-    With `every`, it takes of each source one poll in so many seconds, the first and the last, and whatever carries an
-    event, a graded answer or another state than the one before: counters lose nothing by it, and a report of an hour is
-    read in a quarter of the time.
+    With `every`, it takes of a server one poll in so many seconds, of any other source one in twice as many, the first
+    and the last, and whatever carries an event, a graded answer or another state than the one before: counters lose
+    nothing by it, and a report of an hour is read in a sixth of the time.
     """
 
     def __init__(self, stream: BinaryIO, every: float = 0.0) -> None:
         self._stream = stream
-        self._every = every
+        self._every = dict.fromkeys(Source, 2 * every) | {Source.SERVER: every}
         self._taken: dict[str, _Glance] = {}
         """By source, what was taken last."""
         self._passed: dict[str, bytes] = {}
         """By source, what was passed over since then."""
-        self.passed_over = 0
         self._unpacker = zlib.decompressobj()
         self.run = 1
         """Which run the last Sample was of. Another run may be of another boot, with a monotonic clock of its own."""
@@ -148,18 +148,17 @@ class Reader:
 
     def _is_wanted(self, packed: bytes) -> bool:
         """Tell whether a Sample is to be taken; one that is not is kept, for it may be the last of its source."""
-        if not self._every:
+        if not self._every[Source.SERVER]:
             return True
         seen = _glance.decode(packed)
         before = self._taken.get(seen.source)
         if (
             before is not None
-            and 0 <= seen.mono - before.mono < self._every * _KEPT_FROM
+            and 0 <= seen.mono - before.mono < self._every[seen.kind] - _EARLY
             and seen.state is before.state
             and not (seen.events or seen.graded)
         ):
             self._passed[seen.source] = packed
-            self.passed_over += 1
             return False
         self._taken[seen.source] = seen
         self._passed.pop(seen.source, None)

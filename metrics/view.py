@@ -59,24 +59,21 @@ class View:
         self.mono = mono
         self.wall = wall
         self.interval = interval
+        self.patience = max(STALE_POLLS * interval, SLOWEST_ANSWER_SECONDS) + 1.0
+        """Seconds for which a source may be silent before that means anything."""
+        self.unanswered = max(UNANSWERED_SECONDS, interval + UNANSWERED_SECONDS / 2)
+        """Seconds for which a server may be asked in vain: long enough that a second poll was sent and was silent."""
         self._sources = store.sources
+        self._ids: dict[Source, list[str]] = {}
         self._spans: dict[tuple[str, int, float, float], Span | None] = {}
         self.known_parts: dict[tuple[str, int, str], list[str]] = {}
         """What `SourceView.parts` found: it is asked for one quantity by many."""
 
-    @property
-    def patience(self) -> float:
-        """Seconds for which a source may be silent before that means anything."""
-        return max(STALE_POLLS * self.interval, SLOWEST_ANSWER_SECONDS) + 1.0
-
-    @property
-    def unanswered(self) -> float:
-        """Seconds for which a server may be asked in vain: long enough that a second poll was sent and was silent."""
-        return max(UNANSWERED_SECONDS, self.interval + UNANSWERED_SECONDS / 2)
-
     def ids(self, kind: Source) -> list[str]:
         """List the sources of a kind, in the order in which they were first heard of."""
-        return [name for name, history in self._sources.items() if history.kind is kind]
+        if kind not in self._ids:
+            self._ids[kind] = [name for name, history in self._sources.items() if history.kind is kind]
+        return self._ids[kind]
 
     def of(self, source: str) -> SourceView:
         """Look at one source."""
@@ -84,7 +81,7 @@ class View:
 
     def all(self, kind: Source) -> Iterator[SourceView]:
         """Look at every source of a kind."""
-        return (self.of(source) for source in self.ids(kind))
+        return map(self.of, self.ids(kind))
 
     def span(self, source: SourceView, start: float, stop: float) -> Span | None:
         """Find the polls of a source that bound a window; once, for its quantities are asked over the same windows."""
@@ -129,13 +126,13 @@ class SourceView:
         Under load a server is slow just when it matters, so a poll that fails does not yet make it down (`lost`). A
         source that is not polled any more is stale, too.
         """
-        newest, age = self.newest.state, self.age
-        if age is None or newest not in {State.OK, State.DOWN}:
-            return newest
-        if newest is State.DOWN:
+        newest = self.history.newest.state
+        if newest is State.OK:
+            return State.STALE if self.view.mono - self.history.newest.mono > self.view.patience else State.OK
+        if newest is State.DOWN and self.history.newest_ok is not None:
             early = self.history.kind is Source.SERVER and not self.lost
             return State.STALE if early else State.DOWN
-        return State.STALE if age > self.view.patience else State.OK
+        return newest
 
     @property
     def lost(self) -> bool:
@@ -248,8 +245,10 @@ class SourceView:
 
     def gauge_mean_at(self, name: str, seconds: float, end: float) -> float | None:
         """Tell the mean of one gauge series over the `seconds` up to `end`."""
-        stats = self.gauge_over(name, seconds, end)
-        return None if stats is None else stats.mean
+        column = self.history.columns.gauges.get(name)
+        bounds = self._span(seconds, end)
+        means = known_values(bounds, column) if column is not None and bounds is not None else None
+        return sum(means) / len(means) if means else None
 
     def seen_at(self, moment: float, reach: float) -> bool:
         """Tell whether the last poll at or before `moment` succeeded and was not more than `reach` earlier."""

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chimera_top.config import Settings
 from chimera_top.judge import judge
 from chimera_top.passage import Pace, Passage
 from insight.assess import Assessor
-from metrics.sample import Sample, Source
+from metrics.sample import Sample, Source, State
 from metrics.store import Store
 
 if TYPE_CHECKING:
@@ -66,6 +67,18 @@ def test_the_rules_are_asked_once_an_interval_of_recorded_time(interval: float) 
         passage.take(sample)
     assert [moment for moment, _ in assessor.moments] == [tick + 0.2 for tick in ticks[:-1]]
     assert {sources for _, sources in assessor.moments} == {3}
+
+
+def test_while_something_begins_or_ends_the_rules_are_asked_more_often() -> None:
+    """Once in 16 s, and once in 4 s while a server that was down is up again and not yet for long enough."""
+    assessor = Watched()
+    polls = [replace(seen(float(t)), state=State.DOWN if 100 <= t < 130 else State.OK) for t in range(200)]
+    passage = Passage(Store(), assessor, polls[0], every=16.0)
+    for sample in polls[1:]:
+        passage.take(sample)
+    asked = [moment for moment, _ in assessor.moments]
+    assert asked == [*range(15, 144, 16), 147, 151, 167, 183, 199][: len(asked)]
+    assert len(asked) > 12
 
 
 def test_now_is_the_newest_sample() -> None:
