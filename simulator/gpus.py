@@ -33,6 +33,10 @@ SLOWDOWN_CELSIUS = 87.0
 RELEASE_CELSIUS = 84.0
 CLOCK_DOWN_MHZ, CLOCK_UP_MHZ = 165.0, 15.0
 """The governor takes clocks away fast and gives them back slowly, each tick."""
+DECODE_BANDWIDTH, PREFILL_BANDWIDTH = 0.85, 0.2
+"""Share of the bandwidth of its memory that a GPU at full clock uses for decoding, and for prompts, ..."""
+DECODE_TENSOR, PREFILL_TENSOR = 0.1, 0.65
+"""... and of the time in which its tensor cores work."""
 _CLOCK_POWER = 1.7
 """Power goes with this power of the clock: voltage falls with it."""
 
@@ -52,6 +56,10 @@ class Reading(Struct, frozen=True):
     mhz: float
     reasons: frozenset[str]
     """Why the clock is held down, as NVML calls it."""
+    dram: float = 0.0
+    """Share of the bandwidth of its memory that is used."""
+    tensor: float = 0.0
+    """Share of the time in which its tensor cores work."""
     neighbour_gib: float = 0.0
     """Memory of a process of somebody else's; 0: there is none."""
     neighbour_share: float = 0.0
@@ -88,11 +96,12 @@ class Gpu:
         """Clock that heat allows."""
         self.share = 1.0
         """Of its time, for the engine."""
-        self._utilisation = 0.0
+        self._utilisation = self._dram = self._tensor = 0.0
 
-    def advance(self, now: float, busy: float, intensity: float, slowest: float) -> None:
+    def advance(self, now: float, busy: float, prompts: float, intensity: float, slowest: float) -> None:
         """Live through one tick that ends at `now`, busy for a share of it, with work of an intensity from 0 to 1.
 
+        `prompts` is the share of it that went into prompts; the rest of `busy` is decoding.
         `slowest` is the pace of the slowest GPU of its group, 1 being that of one at full clock and undisturbed.
         """
         resistance = self._resistance
@@ -104,6 +113,9 @@ class Gpu:
         working = slowest / self.pace
         load = busy * (0.25 + working * (0.05 + 0.7 * intensity)) + (1.0 - self.share) * 0.6
         self._utilisation = min(1.0, busy + 1.0 - self.share)
+        # A group that waits for its slowest reads and computes no more than that one does.
+        self._dram = slowest * (DECODE_BANDWIDTH * (busy - prompts) + PREFILL_BANDWIDTH * prompts)
+        self._tensor = slowest * (DECODE_TENSOR * (busy - prompts) + PREFILL_TENSOR * prompts)
         held: dict[float, str] = {clock.mhz: clock.reason for clock in self._clocks if clock.there(now)}
         allowed = min([self._cool_mhz, *held])
         capped = _clock_within(self.limit_watts, load)
@@ -140,6 +152,8 @@ class Gpu:
             celsius=self.celsius,
             mhz=self.mhz if self._utilisation > 0 else IDLE_MHZ,
             reasons=self.reasons,
+            dram=self._dram,
+            tensor=self._tensor,
             neighbour_gib=sum(each.memory_gib for each in there),
             neighbour_share=1.0 - self.share,
             errors=tuple(error for error in self._errors if error.at <= now),
@@ -177,7 +191,7 @@ class Gpus:
         for group, engine in zip(self._groups, engines, strict=True):
             group.advance(now, engine)
         for gpu in self._idle:
-            gpu.advance(now, 0.0, 0.0, gpu.pace)
+            gpu.advance(now, 0.0, 0.0, 0.0, gpu.pace)
         up = now >= engines[0].up_at
         self.readings = tuple(gpu.reading(now, up=up) for gpu in self._gpus)
         self.driver_hangs = any(hang.there(now) for hang in self._hangs)
@@ -206,4 +220,4 @@ class _Group:
         intensity = 0.5 * min(1.0, batch) + 0.5 * min(1.0, prompts)
         slowest = self.slowest
         for gpu in self.gpus:
-            gpu.advance(now, busy, intensity, slowest)
+            gpu.advance(now, busy, min(busy, prompts), intensity, slowest)

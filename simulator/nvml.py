@@ -128,6 +128,9 @@ def _gauges(reading: Reading, used: float) -> dict[str, float]:
     remapped = float(_count(reading, "row_remap"))
     gauges = {
         "utilisation": reading.utilisation,
+        "sm_utilisation": reading.utilisation,
+        "tensor_utilisation": reading.tensor,
+        "dram_utilisation": reading.dram,
         "memory_used_bytes": used,
         "memory_total_bytes": MEMORY_BYTES,
         "power_watts": reading.watts,

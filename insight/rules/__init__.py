@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from insight.rules import (
     answers,
+    bounds,
     cache,
     capacity,
     cost,
@@ -75,6 +76,8 @@ RULES: tuple[Rule, ...] = (
     host.DISK,
     capacity.OVERPROVISIONING,
     capacity.TOKEN_BUDGET,
+    bounds.DECODE,
+    bounds.PREFILL,
     prefix.OPPORTUNITY,
     prefix.COLD,
     monitor.DEGRADED,

@@ -305,10 +305,9 @@ def test_what_the_engine_reckons_is_known_once_it_reckons() -> None:
 
     def page(**numbers: float) -> str:
         return "".join(
-            f'vllm:estimated_{what}_per_gpu_total{{engine="{engine}",model_name="m"}} {numbers.get(what, 0) / (1 + engine)}'
-            "\n"
-            for engine in range(2)
+            f'vllm:estimated_{what}_per_gpu_total{{engine="{engine}",model_name="m"}} {number}\n'
             for what in ("flops", "read_bytes", "write_bytes")
+            for engine, number in enumerate((numbers.get(what, 0), numbers.get(what, 0) / 2))
         )
 
     assert reading(page(flops=4e21, read_bytes=7e12, write_bytes=1e12)).counters == {

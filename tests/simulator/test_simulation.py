@@ -94,11 +94,37 @@ def test_waiting_for_a_slow_gpu_draws_less_than_working() -> None:
     watts = []
     for busy, slowest in ((0.0, 1.0), (1.0, LEAST_MHZ / MOST_MHZ), (1.0, 1.0)):
         gpu = Gpu(0, serving=True, faults=())
-        gpu.advance(TICK, busy, intensity=0.5, slowest=slowest)
+        gpu.advance(TICK, busy, prompts=0.0, intensity=0.5, slowest=slowest)
         watts.append(gpu.watts)
     assert watts == sorted(watts)
     assert watts[0] < 0.5 * watts[1]
     assert watts[1] < 0.9 * watts[2]
+
+
+def test_decoding_reads_and_prompts_compute() -> None:
+    """Decoding takes the bandwidth of the memory, prompts the tensor cores; one held up does less of both."""
+    shares = []
+    for prompts, slowest in ((0.0, 1.0), (1.0, 1.0), (1.0, 0.5)):
+        gpu = Gpu(0, serving=True, faults=())
+        gpu.advance(TICK, 1.0, prompts, intensity=0.5, slowest=slowest)
+        reading = gpu.reading(TICK, up=True)
+        shares.append((reading.dram, reading.tensor))
+    (decode_dram, decode_tensor), (prompt_dram, prompt_tensor), held = shares
+    assert decode_dram > 0.6 > prompt_dram
+    assert prompt_tensor > 0.5 > decode_tensor
+    assert held == pytest.approx((prompt_dram / 2, prompt_tensor / 2))
+
+
+def test_simulated_gpus_tell_what_gpm_does() -> None:
+    """Under load the gauges of GPM lie between 0 and 1, and an idle GPU has none of it in use."""
+    simulation = Simulation(load("healthy"), 1)
+    simulation.advance(30.0)
+    gauges = _collect(simulation)["gpu:SIM-00000000"].gauges
+    assert 0.5 < gauges["dram_utilisation"] < 1.0
+    assert 0.0 < gauges["tensor_utilisation"] < 0.5
+    idle = Gpu(0, serving=False, faults=())
+    idle.advance(TICK, 0.0, 0.0, 0.0, idle.pace)
+    assert (idle.reading(TICK, up=True).dram, idle.reading(TICK, up=True).tensor) == (0.0, 0.0)
 
 
 def test_cache_pressure_preempts() -> None:

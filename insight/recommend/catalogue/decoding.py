@@ -116,7 +116,7 @@ ADVICE: tuple[Advice, ...] = (
         id="quantise_weights",
         title="Run the weights in fewer bits",
         kind="quantisation",
-        rules=("itl_slo", "tpot_slo"),
+        rules=("itl_slo", "tpot_slo", "decode_bandwidth_bound", "prefill_compute_bound"),
         actions={
             "vllm": (
                 Action(

@@ -19,6 +19,8 @@ ADVICE: tuple[Advice, ...] = (
             "tpot_slo",
             "e2e_slo",
             "goodput_slo",
+            "decode_bandwidth_bound",
+            "prefill_compute_bound",
         ),
         actions={
             "vllm": (
@@ -135,7 +137,7 @@ ADVICE: tuple[Advice, ...] = (
         id="parallelise",
         title="Spread the model over more GPUs",
         kind="parallelisation",
-        rules=("itl_slo", "tpot_slo", "cache_saturation"),
+        rules=("itl_slo", "tpot_slo", "cache_saturation", "decode_bandwidth_bound", "prefill_compute_bound"),
         actions={
             "vllm": (
                 Action(
