@@ -68,11 +68,33 @@ def merge(histograms: list[Histogram]) -> Histogram | None:
     if not histograms:
         return None
     first = histograms[0]
+    if len(histograms) == 1:
+        return first if math.isfinite(first.sum) else None
     if any(other.bounds != first.bounds for other in histograms[1:]):
         return None
     counts = tuple(map(sum, zip(*(each.counts for each in histograms), strict=True)))
     total = sum(each.sum for each in histograms)
     return Histogram(first.bounds, counts, total) if math.isfinite(total) else None
+
+
+def merge_common(parts: list[Histogram]) -> Histogram | None:
+    """Add histograms up. Where their bounds differ (models of different length), only the bounds of all of them stay.
+
+    What lies below a bound that all have is exact then, and so are the count and the mean.
+    """
+    whole = merge(parts)
+    if whole is not None or not parts:
+        return whole
+    common = sorted(set.intersection(*(set(each.bounds) for each in parts)))
+    return merge([_coarsened(each, common) for each in parts])
+
+
+def _coarsened(histogram: Histogram, bounds: list[float]) -> Histogram:
+    """Leave out the bounds that are not among `bounds`."""
+    counts = [0.0] * (len(bounds) + 1)
+    for bound, count in zip((*histogram.bounds, math.inf), histogram.counts, strict=True):
+        counts[bisect_left(bounds, bound)] += count
+    return Histogram(tuple(bounds), tuple(counts), histogram.sum)
 
 
 def quantile(histogram: Histogram, q: float) -> Quantile | None:

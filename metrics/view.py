@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from metrics.histogram import Histogram, merge
+from metrics.histogram import merge_common
 from metrics.lumps import PLAIN_SECONDS, pace
 from metrics.sample import Sample, Source, State
 from metrics.series import split_series
@@ -17,6 +16,7 @@ from metrics.span import Span, difference, find_span, histogram_difference, know
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from metrics.histogram import Histogram
     from metrics.lumps import Pace
     from metrics.store import History, Store
 
@@ -221,7 +221,7 @@ class SourceView:
             return None
         known = self.history.columns.histograms
         differences = [histogram_difference(bounds, *known[name]) for name in names if name in known]
-        return _merged([each for each in differences if each is not None])
+        return merge_common([each for each in differences if each is not None])
 
     def gauge(self, name: str) -> float | None:
         """Tell the newest value of one gauge series.
@@ -284,23 +284,3 @@ class SourceView:
     def _span(self, window: float, end: float | None) -> Span | None:
         stop = self.view.mono if end is None else end
         return self.view.span(self, stop - window, stop)
-
-
-def _merged(parts: list[Histogram]) -> Histogram | None:
-    """Add histograms up. Where their bounds differ (models of different length), only the bounds of all of them stay.
-
-    What lies below a bound that all have is exact then, and so are the count and the mean.
-    """
-    whole = merge(parts)
-    if whole is not None or not parts:
-        return whole
-    common = sorted(set.intersection(*(set(each.bounds) for each in parts)))
-    return merge([_coarsened(each, common) for each in parts])
-
-
-def _coarsened(histogram: Histogram, bounds: list[float]) -> Histogram:
-    """Leave out the bounds that are not among `bounds`."""
-    counts = [0.0] * (len(bounds) + 1)
-    for bound, count in zip((*histogram.bounds, math.inf), histogram.counts, strict=True):
-        counts[bisect_left(bounds, bound)] += count
-    return Histogram(tuple(bounds), tuple(counts), histogram.sum)
