@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from simulator.lengths import Lengths
+from simulator.ranges import Factor, Few, Gib, Megahertz, Seconds, Share, Times, Watts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOREVER = 1e12
+LEAST_EVERY = 0.1
 
 
 class Timed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Something that begins at a moment."""
 
-    at: float
+    at: Annotated[float, Meta(le=1e7)]
 
     def __post_init__(self) -> None:
         if self.at < 0:
@@ -30,7 +32,7 @@ class Timed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Spell(Timed, frozen=True, kw_only=True):
     """Something that begins at a moment and may end."""
 
-    seconds: float = FOREVER
+    seconds: Seconds = FOREVER
 
     def there(self, now: float) -> bool:
         """Tell whether it is so at this moment."""
@@ -43,8 +45,8 @@ class Spell(Timed, frozen=True, kw_only=True):
 class LoadChange(Timed, frozen=True, tag="load", tag_field="kind", kw_only=True):
     """Arrivals come at `multiplier` times the workload's rate, reached in a ramp of `over` seconds."""
 
-    multiplier: float
-    over: float = 0.0
+    multiplier: Times
+    over: Seconds = 0.0
 
 
 class Shift(Timed, frozen=True, tag="shift", tag_field="kind", kw_only=True):
@@ -52,19 +54,19 @@ class Shift(Timed, frozen=True, tag="shift", tag_field="kind", kw_only=True):
 
     prompt_tokens: Lengths | None = None
     output_tokens: Lengths | None = None
-    shared_prefix_share: float | None = None
+    shared_prefix_share: Share | None = None
 
 
 class Burst(Spell, frozen=True, tag="burst", tag_field="kind", kw_only=True):
     """So many requests come at one moment, and again `every` so many seconds; once where that is 0."""
 
-    requests: int
-    every: float = 0.0
+    requests: Few
+    every: Seconds = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.requests < 1 or self.every < 0:
-            raise ValueError("a burst needs requests of at least 1, and every of at least 0")
+        if 0 < self.every < LEAST_EVERY:
+            raise ValueError(f"every is {self.every}: give at least {LEAST_EVERY} s, or 0 for a single burst")
 
     def moments(self) -> Iterator[float]:
         """Tell when they come, one moment after the other."""
@@ -79,27 +81,22 @@ class Burst(Spell, frozen=True, tag="burst", tag_field="kind", kw_only=True):
 class Clients(Spell, frozen=True, tag="clients", tag_field="kind", kw_only=True):
     """So many clients, each of which sends its next request when it has its answer and has thought: a closed loop."""
 
-    count: int
-    think: float = 0.0
+    count: Few
+    think: Seconds = 0.0
     """Seconds from an answer to the next request, on average; they are exponentially distributed."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.count < 1 or self.think < 0:
-            raise ValueError("clients need a count of at least 1, and think of at least 0")
 
 
 class Aborts(Spell, frozen=True, tag="aborts", tag_field="kind", kw_only=True):
     """Of this share of the requests the client is gone `after` so many seconds, answered or not."""
 
-    share: float
-    after: float
+    share: Share
+    after: Seconds
 
 
 class BadRequests(Spell, frozen=True, tag="bad_requests", tag_field="kind", kw_only=True):
     """A share of the requests is refused with 400: they name no model, or are longer than the model takes."""
 
-    share: float
+    share: Share
 
 
 # --- the server
@@ -112,25 +109,25 @@ class Freeze(Spell, frozen=True, tag="freeze", tag_field="kind", kw_only=True):
 class Restart(Timed, frozen=True, tag="restart", tag_field="kind", kw_only=True):
     """The server process dies and is back after so long, with empty counters and an empty cache."""
 
-    seconds: float
+    seconds: Seconds
 
 
 class Errors(Spell, frozen=True, tag="errors", tag_field="kind", kw_only=True):
     """A share of the requests ends with an error at its first token."""
 
-    share: float
+    share: Share
 
 
 class Slow(Spell, frozen=True, tag="slow", tag_field="kind", kw_only=True):
     """Every step takes `factor` times as long, for a reason that no GPU shows: the host is too slow for it."""
 
-    factor: float
+    factor: Factor
 
 
 class Ingress(Spell, frozen=True, tag="ingress", tag_field="kind", kw_only=True):
     """Requests take so long on their way to the engine: only a client can tell, the server's clock starts later."""
 
-    delay: float
+    delay: Seconds
 
 
 # --- the GPUs
@@ -140,20 +137,20 @@ class CoolingLoss(Timed, frozen=True, tag="cooling_loss", tag_field="kind", kw_o
     """One GPU heats `factor` times as far above its surroundings as it should."""
 
     gpu: int
-    factor: float
+    factor: Factor
 
 
 class PowerCap(Spell, frozen=True, tag="power_cap", tag_field="kind", kw_only=True):
     """The power limit of every GPU is set to so many watts."""
 
-    watts: float
+    watts: Watts
 
 
 class Clock(Spell, frozen=True, tag="clock", tag_field="kind", kw_only=True):
     """The clock of one GPU is held at so many MHz, for a reason as NVML calls it, or for none that it tells."""
 
     gpu: int
-    mhz: float
+    mhz: Megahertz
     reason: Literal["", "hw_slowdown", "hw_power_brake", "applications_clocks"] = ""
 
 
@@ -174,13 +171,13 @@ class Neighbour(Spell, frozen=True, tag="neighbour", tag_field="kind", kw_only=T
     """A process of somebody else's takes memory of one GPU, and a share of its time."""
 
     gpu: int
-    memory_gib: float
-    share: float
+    memory_gib: Gib
+    share: Share
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.share < 1:
-            raise ValueError("share must lie between 0 and 1")
+        if self.share == 1:
+            raise ValueError("share must be below 1: nothing would be left for the server")
 
 
 # --- the host
@@ -190,7 +187,7 @@ class HostPressure(Spell, frozen=True, tag="host", tag_field="kind", kw_only=Tru
     """A resource of the host runs short: `cpu` as the share of time in which tasks wait, the others as what is free."""
 
     resource: Literal["cpu", "memory", "disk"]
-    share: float
+    share: Share
 
 
 # --- the answers
@@ -199,7 +196,7 @@ class HostPressure(Spell, frozen=True, tag="host", tag_field="kind", kw_only=Tru
 class WrongAnswers(Spell, frozen=True, tag="wrong_answers", tag_field="kind", kw_only=True):
     """A share of the questions with known answers is answered wrongly that would have been answered rightly."""
 
-    share: float
+    share: Share
     warm_only: bool = False
     """Only where the answer comes from a warm cache."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from math import exp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from simulator.ranges import Tokens
 
 if TYPE_CHECKING:
     from random import Random
@@ -14,15 +16,15 @@ if TYPE_CHECKING:
 class Lognormal(Struct, frozen=True, forbid_unknown_fields=True, tag="lognormal", tag_field="distribution"):
     """Token counts with a long tail."""
 
-    median: float
-    sigma: float
+    median: Annotated[float, Meta(gt=0, le=100_000_000)]
+    sigma: Annotated[float, Meta(ge=0, le=10)]
     """Standard deviation of the logarithm: 0.5 puts the 95th percentile at 2.3 times the median, 1 at 5.2 times."""
-    least: int = 1
-    most: int = 1_000_000
+    least: Tokens = 1
+    most: Tokens = 1_000_000
 
     def __post_init__(self) -> None:
-        if self.median <= 0 or self.sigma < 0 or not 1 <= self.least <= self.most:
-            raise ValueError("a lognormal needs median above 0, sigma of at least 0, and 1 <= least <= most")
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least}, above most, which is {self.most}")
 
     def draw(self, random: Random) -> int:
         """Draw one token count."""
@@ -32,11 +34,7 @@ class Lognormal(Struct, frozen=True, forbid_unknown_fields=True, tag="lognormal"
 class Choice(Struct, frozen=True, forbid_unknown_fields=True, tag="choice", tag_field="distribution"):
     """Token counts from a list, each as likely as the others."""
 
-    of: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if not self.of or min(self.of) < 1:
-            raise ValueError("a choice needs at least one number of tokens, each 1 or more")
+    of: Annotated[tuple[Tokens, ...], Meta(min_length=1)]
 
     def draw(self, random: Random) -> int:
         """Draw one token count."""

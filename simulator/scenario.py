@@ -6,15 +6,18 @@ lie before it, so that the first page already shows a server at work.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
-from simulator.faults import OF_GPU, Fault
+from simulator.faults import OF_GPU, Fault, Neighbour, Shift
 from simulator.lengths import Lengths
-from simulator.scenario_text import TextError, line_of, read
+from simulator.ranges import Few, Gib, Milliseconds, Rate, Seconds, Share, SomeTokens, Tokens
+from simulator.scenario_text import TextError, line_of, read, said
 
 
 class ScenarioError(Exception):
@@ -24,14 +27,10 @@ class ScenarioError(Exception):
 class Speculation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Speculative decoding: a draft of so many tokens, each accepted with a chance if the one before it was."""
 
-    tokens: int
-    acceptance: float
-    draft_ms: float
+    tokens: Few
+    acceptance: Share
+    draft_ms: Milliseconds
     """What drafting adds to a step."""
-
-    def __post_init__(self) -> None:
-        if self.tokens < 1 or not 0 <= self.acceptance <= 1 or self.draft_ms < 0:
-            raise ValueError("speculation needs tokens of at least 1, acceptance from 0 to 1, draft_ms of at least 0")
 
     @property
     def accepted(self) -> float:
@@ -43,39 +42,33 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The engine: how long a step takes, and what bounds a batch. Limits carry vLLM's names."""
 
     model: str
-    max_model_len: int
-    base_ms: float
+    max_model_len: Tokens
+    base_ms: Annotated[float, Meta(gt=0, le=1e6)]
     """A step costs this ..."""
-    per_sequence_ms: float
+    per_sequence_ms: Milliseconds
     """... and this for each sequence that decodes in it ..."""
-    per_prompt_token_ms: float
+    per_prompt_token_ms: Milliseconds
     """... and this for each prompt token that is computed in it."""
-    noise: float = 0.0
+    noise: Annotated[float, Meta(ge=0, le=2)] = 0.0
     """Standard deviation of the logarithm of a step's time; 0 makes every step cost exactly what its batch costs."""
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    num_gpu_blocks: int
-    block_size: int = 16
+    max_num_seqs: Few
+    max_num_batched_tokens: Tokens
+    num_gpu_blocks: Tokens
+    block_size: Annotated[int, Meta(ge=1, le=65_536)] = 16
     enable_prefix_caching: bool = True
-    max_num_queued_reqs: int | None = None
+    max_num_queued_reqs: Annotated[int, Meta(ge=0)] | None = None
     """Requests beyond so many that wait and run are refused; None queues without a limit, as vLLM does unless told."""
     speculation: Speculation | None = None
-    replica_shares: tuple[float, ...] = (1.0,)
+    replica_shares: Annotated[tuple[Share, ...], Meta(min_length=1, max_length=1000)] = (1.0,)
     """So many engines stand behind one address (data parallel), and each gets this share of the requests."""
 
     def __post_init__(self) -> None:
-        positive = ("base_ms", "max_model_len", "max_num_seqs", "block_size")
-        for name in positive:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be above 0")
-        if min(self.per_sequence_ms, self.per_prompt_token_ms, self.noise) < 0:
-            raise ValueError("per_sequence_ms, per_prompt_token_ms and noise must not be below 0")
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise ValueError(
                 "max_num_batched_tokens must be at least max_num_seqs: every sequence decodes in every step"
             )
-        if not self.replica_shares or min(self.replica_shares) < 0 or abs(sum(self.replica_shares) - 1) > 1e-6:
-            raise ValueError("replica_shares must be shares that add up to 1")
+        if abs(sum(self.replica_shares) - 1) > 1e-6:
+            raise ValueError(f"replica_shares must add up to 1, and add up to {sum(self.replica_shares):g}")
         # Otherwise one long sequence could never finish: it would be preempted for want of blocks, alone, for ever.
         if (self.num_gpu_blocks - 1) * self.block_size < self.max_model_len:
             raise ValueError("num_gpu_blocks must hold one sequence of max_model_len tokens, and one block more")
@@ -84,48 +77,42 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Workload(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The requests that arrive, independent of one another (Poisson)."""
 
-    requests_per_second: float
+    requests_per_second: Rate
     prompt_tokens: Lengths
     """Of the part of a prompt that no other request shares."""
     output_tokens: Lengths
-    max_tokens: int
+    max_tokens: Tokens
     """What every request asks for at most: a longer output is cut here and ends with reason `length`, else `stop`."""
-    shared_prefixes: int = 0
+    shared_prefixes: SomeTokens = 0
     """So many system prompts are in use, each as likely as the others ..."""
-    shared_prefix_tokens: int = 0
+    shared_prefix_tokens: SomeTokens = 0
     """... each so long ..."""
-    shared_prefix_share: float = 0.0
+    shared_prefix_share: Share = 0.0
     """... and this share of all requests begins with one of them."""
 
     def __post_init__(self) -> None:
-        if self.requests_per_second < 0:
-            raise ValueError("requests_per_second must not be below 0")
-        if not 0 <= self.shared_prefix_share <= 1:
-            raise ValueError("shared_prefix_share must lie between 0 and 1")
         if self.shared_prefix_share > 0 and self.shared_prefixes < 1:
             raise ValueError("shared_prefix_share above 0 needs shared_prefixes of at least 1")
-        if self.max_tokens < 1:
-            raise ValueError("max_tokens must be at least 1")
 
 
 class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The GPUs: groups of `tensor_parallel`, each in lockstep under one engine; those that are left idle."""
 
-    count: int
-    tensor_parallel: int
-    memory_used_gib: float
+    count: Annotated[int, Meta(ge=1, le=1000)]
+    tensor_parallel: Annotated[int, Meta(ge=1, le=1000)]
+    memory_used_gib: Gib
     """On each GPU that serves: weights, the KV cache that is set aside at the start, and the rest."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tensor_parallel <= self.count:
-            raise ValueError("tensor_parallel must lie between 1 and count")
+        if self.tensor_parallel > self.count:
+            raise ValueError(f"tensor_parallel is {self.tensor_parallel}, above count, which is {self.count}")
 
 
 class ExpectedRisk(Struct, frozen=True, forbid_unknown_fields=True):
     """A risk that a monitor should see, or may, and from when its cause is there."""
 
     id: str
-    since: float = field(name="from")
+    since: Seconds = field(name="from")
 
 
 class Truth(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,14 +124,12 @@ class Truth(Struct, frozen=True, forbid_unknown_fields=True):
     """What is true as well, a consequence most often, and may be found or not."""
     advice: tuple[str, ...] = ()
     """Ids of recommendations that would help."""
-    watch_seconds: float = 90.0
+    watch_seconds: Annotated[float, Meta(gt=0, le=1e7)] = 90.0
     """For so long it is watched, from second 0 on."""
-    poll_seconds: float = 1.0
+    poll_seconds: Annotated[float, Meta(ge=0.01, le=3600)] = 1.0
     """From poll to poll; a day is watched in coarser steps."""
 
     def __post_init__(self) -> None:
-        if self.poll_seconds <= 0 or self.watch_seconds <= 0:
-            raise ValueError("watch_seconds and poll_seconds must be above 0")
         late = [each.id for each in (*self.risks, *self.also) if each.since >= self.watch_seconds]
         if late:
             raise ValueError(f"{late[0]} is there only after watch_seconds, when nobody watches any more")
@@ -156,7 +141,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str
     title: str
     """One line: what happens."""
-    warm_up_seconds: float = 60.0
+    warm_up_seconds: Seconds = 60.0
     engine: EngineConfig
     workload: Workload
     gpus: GpuConfig
@@ -164,15 +149,24 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     truth: Truth = field(default_factory=Truth)
 
     def __post_init__(self) -> None:
-        if self.warm_up_seconds < 0:
-            raise ValueError("warm_up_seconds must not be below 0")
         if self.workload.shared_prefix_tokens + 2 > self.engine.max_model_len:
-            raise ValueError("shared_prefix_tokens leaves no room for a prompt and an answer within max_model_len")
-        if self.gpus.tensor_parallel * len(self.engine.replica_shares) > self.gpus.count:
-            raise ValueError("there are not tensor_parallel GPUs for each of replica_shares")
-        for fault in self.faults:
-            if isinstance(fault, OF_GPU) and not 0 <= fault.gpu < self.gpus.count:
-                raise ValueError(f"a fault names GPU {fault.gpu}, there are {self.gpus.count}")
+            raise ValueError("workload.shared_prefix_tokens: no room for a prompt and an answer within max_model_len")
+        serving = self.gpus.tensor_parallel * len(self.engine.replica_shares)
+        if serving > self.gpus.count:
+            raise ValueError(f"gpus.count: is {self.gpus.count}, and replica_shares of tensor_parallel take {serving}")
+        for number, fault in enumerate(self.faults):
+            self._check(f"faults[{number}]", fault)
+
+    def _check(self, key: str, fault: Fault) -> None:
+        if isinstance(fault, OF_GPU) and not 0 <= fault.gpu < self.gpus.count:
+            raise ValueError(f"{key}.gpu: there is no GPU {fault.gpu}, there are {self.gpus.count}")
+        if isinstance(fault, Shift) and fault.shared_prefix_share and not self.workload.shared_prefixes:
+            raise ValueError(f"{key}.shared_prefix_share: above 0 needs shared_prefixes of at least 1 in the workload")
+        if isinstance(fault, Neighbour):
+            others = [each for each in self.faults if isinstance(each, Neighbour) and each.gpu == fault.gpu]
+            taken = sum(each.share for each in others if each.there(fault.at))
+            if taken >= 1:
+                raise ValueError(f"{key}.share: those of the neighbours on GPU {fault.gpu} add up to {taken:g}")
 
 
 def names() -> tuple[str, ...]:
@@ -205,24 +199,31 @@ def parse(text: str, file: str, name: str, folder: Path | None = None) -> Scenar
         if base in names():
             return _bundled_text(base)
         if folder is None or not base.endswith(".toml"):
-            raise TextError(f"base: {_unknown(base)}{', or a .toml file' if folder else ''}")
-        return _text(folder / base)
+            raise TextError(f"base: {_unknown(base)}{', or a .toml file' if folder else ''}", line_of(text, "base"))
+        try:
+            return _text(folder / base)
+        except ScenarioError as error:
+            raise TextError(f"base: {error}", line_of(text, "base")) from None
 
     try:
         document = read(text, base_text)
     except TextError as error:
-        raise ScenarioError(f"{file}: {error}") from None
+        raise ScenarioError(f"{_at(file, error.line)}: {error}") from None
     try:
         return msgspec.convert({"name": name, **document}, Scenario, strict=True)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$")
-        key = where.rstrip("`").lstrip(".")
+        key, reason = said(str(error), document)
         line = line_of(text, key) if key else None
-        at = f" (at line {line})" if line is not None else ""
-        raise ScenarioError(f"{file}: {key}: {reason}{at}" if key else f"{file}: {reason}") from None
+        raise ScenarioError(f"{_at(file, line)}: {f'{key}: ' if key else ''}{reason}") from None
+
+
+def _at(file: str, line: int | None) -> str:
+    return file if line is None else f"{file}:{line}"
 
 
 def _unknown(name: str) -> str:
+    if near := get_close_matches(name, names(), 1):
+        return f"no scenario {name!r}; did you mean {near[0]!r}? Else give one of {', '.join(names())}"
     return f"no scenario {name!r}: give one of {', '.join(names())}"
 
 

@@ -15,7 +15,11 @@ Document = dict[str, Any]
 
 
 class TextError(Exception):
-    """Text that is no scenario; the message is one line."""
+    """Text that is no scenario; the message is one line, and `line` that which it is about, counted from 1."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def read(text: str, base_text: Callable[[str], str]) -> Document:
@@ -29,10 +33,16 @@ def read(text: str, base_text: Callable[[str], str]) -> Document:
     if name is None:
         return document
     if not isinstance(name, str):
-        raise TextError(f"base: it has to name a scenario or a file, and is {name!r}")
-    base = _toml(base_text(name))
+        raise TextError(f"base: it has to name a scenario or a file, and is {name!r}", line_of(text, "base"))
+    try:
+        base = _toml(base_text(name))
+    except TextError as error:
+        if error.line is None or error.line == line_of(text, "base"):
+            raise
+        raise TextError(f"base: {name}:{error.line}: {error}", line_of(text, "base")) from None
     if "base" in base:
-        raise TextError(f"base: {name} has a base itself ({base['base']}): name that, and say the rest here")
+        why = f"base: {name} has a base itself ({base['base']}): name that, and say the rest here"
+        raise TextError(why, line_of(text, "base"))
     whole = {key: value for key, value in base.items() if key not in OWN}
     for key, value in document.items():
         below = whole.get(key)
@@ -59,6 +69,40 @@ def line_of(text: str, key: str) -> int | None:
     return found
 
 
+def said(error: str, document: Document) -> tuple[str, str]:
+    """Tell of which key a validation error speaks, '' where of none, and its reason with the value.
+
+    What a whole table or scenario says of itself names a key of it first.
+    """
+    reason, _, where = error.partition(" - at `$")
+    key = where.rstrip("`").lstrip(".")
+    if found := _UNKNOWN_FIELD.match(reason):
+        return f"{key}.{found[1]}".lstrip("."), "there is no such key"
+    if found := _MISSING_FIELD.match(reason):
+        return key, f"{found[1]} is missing"
+    if found := _OF_KEY.match(reason):
+        return found[1], found[2]
+    if " <" in reason or " >" in reason:
+        reason += f", got {_value(document, key)!r}"
+    table, (first, _, rest) = _value(document, key), reason.partition(" ")
+    return (f"{key}.{first}", rest) if isinstance(table, dict) and first in table else (key, reason)
+
+
+def _value(document: Document, key: str) -> Any:  # noqa: ANN401 a value of TOML can be of any of its types
+    found: Any = document
+    for part in _PARTS.findall(key):
+        index = part.strip("[]")
+        if isinstance(found, dict):
+            found = found.get(part)
+        elif isinstance(found, list) and index.isdigit():
+            found = found[int(index)]
+    return found
+
+
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
+_MISSING_FIELD = re.compile(r"Object missing required field `(.*)`")
+_OF_KEY = re.compile(r"([\w.\[\]]+\.\w+): (.*)", re.DOTALL)
+_PARTS = re.compile(r"\[\d+\]|\w+")
 _TABLE = re.compile(r"(\w*)(?:\[(\d+)\])?\.?(.*)", re.DOTALL)
 
 
@@ -66,4 +110,6 @@ def _toml(text: str) -> Document:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise TextError(f"no valid TOML: {error}") from None
+        reason, _, place = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", place)
+        raise TextError(f"no valid TOML: {reason}", int(line[1]) if line else text.count("\n") + 1) from None

@@ -84,21 +84,24 @@ def test_a_base_gives_what_a_file_does_not_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base = 'helthy'\n", "s.toml: base: no scenario 'helthy': give one of"),
-        ("base = 3\n", "s.toml: base: it has to name a scenario or a file, and is 3"),
-        ("base = 'overload'\n", "s.toml: base: overload has a base itself (healthy): name that, and say the rest here"),
-        ("base = 'healthy'\n", "s.toml: Object missing required field `title`"),
+        ("base = 'helthy'\n", "s.toml:1: base: no scenario 'helthy'; did you mean 'healthy'? Else give one of"),
+        ("base = 3\n", "s.toml:1: base: it has to name a scenario or a file, and is 3"),
+        (
+            "base = 'overload'\n",
+            "s.toml:1: base: overload has a base itself (healthy): name that, and say the rest here",
+        ),
+        ("base = 'healthy'\n", "s.toml: title is missing"),
         (
             "base = 'healthy'\ntitle = 'A'\n\n[workload]\nmax_tokens = 0\n",
-            "s.toml: workload: max_tokens must be at least 1 (at line 4)",
+            "s.toml:5: workload.max_tokens: Expected `int` >= 1, got 0",
         ),
         (
             "base = 'healthy'\ntitle = 'A'\n[[faults]]\nkind = 'freeze'\nat = 1\n[[faults]]\nkind = 'slow'\nat = '3'\n",
-            "s.toml: faults[1].at: Expected `float`, got `str` (at line 8)",
+            "s.toml:8: faults[1].at: Expected `float`, got `str`",
         ),
         (
             "base = 'healthy'\ntitle = 'A'\n[truth]\nrisks = [{ id = 'xid', from = 99 }]\n",
-            "s.toml: truth: xid is there only after watch_seconds, when nobody watches any more (at line 3)",
+            "s.toml:3: truth: xid is there only after watch_seconds, when nobody watches any more",
         ),
     ],
 )
@@ -125,31 +128,31 @@ def test_a_file_of_ones_own_loads_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("base_ms = 5", "base_ms = 'five'", "s.toml: engine.base_ms: Expected `float`, got `str` (at line 6)"),
-        ("base_ms = 5", "base_ms = 0", "s.toml: engine: base_ms is 0.0, it must be above 0"),
-        ("base_ms = 5", "base_ms =", "s.toml: no valid TOML: Invalid value (at line 6, column 10)"),
-        ("model = ", "modle = ", "s.toml: engine: Object contains unknown field `modle`"),
-        ("count = 2\n", "", "s.toml: gpus: Object missing required field `count`"),
-        ("count = 2", "count = 1", "s.toml: gpus: tensor_parallel must lie between 1 and count"),
-        ("[gpus]", "[[faults]]\nkind='flood'\nat=1\n[gpus]", "s.toml: faults[0].kind: Invalid value 'flood'"),
+        ("base_ms = 5", "base_ms = 'five'", "s.toml:6: engine.base_ms: Expected `float`, got `str`"),
+        ("base_ms = 5", "base_ms = 0", "s.toml:6: engine.base_ms: Expected `float` > 0.0, got 0"),
+        ("base_ms = 5", "base_ms =", "s.toml:6: no valid TOML: Invalid value"),
+        ("model = ", "modle = ", "s.toml:4: engine.modle: there is no such key"),
+        ("count = 2\n", "", "s.toml:17: gpus: count is missing"),
+        ("count = 2", "count = 1", "s.toml:19: gpus.tensor_parallel: is 2, above count, which is 1"),
+        ("[gpus]", "[[faults]]\nkind='flood'\nat=1\n[gpus]", "s.toml:18: faults[0].kind: Invalid value 'flood'"),
         (
             "[gpus]",
             "[[faults]]\nkind='cooling_loss'\nat=1\nfactor=2\ngpu=2\n[gpus]",
-            "s.toml: a fault names GPU 2, there are 2",
+            "s.toml:21: faults[0].gpu: there is no GPU 2, there are 2",
         ),
         (
             "[gpus]",
             "[[faults]]\nkind='freeze'\nat=-1\nseconds=2\n[gpus]",
-            "s.toml: faults[0]: at is -1.0: it lies in the warm-up, which nobody sees",
+            "s.toml:19: faults[0].at: is -1.0: it lies in the warm-up, which nobody sees",
         ),
         (
             "num_gpu_blocks = 100",
             "num_gpu_blocks = 63",
-            "s.toml: engine: num_gpu_blocks must hold one sequence of max_model_len tokens, and one block more",
+            "s.toml:11: engine.num_gpu_blocks: must hold one sequence of max_model_len tokens, and one block more",
         ),
-        ("of = [10, 20]", "of = []", "s.toml: workload.prompt_tokens: a choice needs at least one number of tokens"),
-        ("median = 20", "median = -1", "s.toml: workload.output_tokens: a lognormal needs median above 0"),
-        ("max_tokens = 64", "max_tokens = 0", "s.toml: workload: max_tokens must be at least 1"),
+        ("of = [10, 20]", "of = []", "s.toml:14: workload.prompt_tokens.of: Expected `array` of length >= 1"),
+        ("median = 20", "median = -1", "s.toml:15: workload.output_tokens.median: Expected `float` > 0.0, got -1"),
+        ("max_tokens = 64", "max_tokens = 0", "s.toml:16: workload.max_tokens: Expected `int` >= 1, got 0"),
     ],
 )
 def test_an_error_names_file_key_and_reason(before: str, after: str, message: str) -> None:
@@ -162,7 +165,9 @@ def test_an_error_names_file_key_and_reason(before: str, after: str, message: st
 
 def test_an_unknown_name_lists_the_known() -> None:
     """A name that is none says which there are."""
-    with pytest.raises(ScenarioError, match=r"no scenario 'helthy': give one of .*healthy.*, or the path"):
+    with pytest.raises(
+        ScenarioError, match=r"no scenario 'helthy'; did you mean 'healthy'\? Else give one of .*xid, or the path"
+    ):
         load("helthy")
 
 
