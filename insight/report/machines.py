@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NOTE = f"util: {QUANTITIES['utilisation'].meaning}. ECC: {QUANTITIES['ecc_uncorrected'].meaning}."
 
+_SHARES = {"dram_utilisation": "memory bandwidth", "tensor_utilisation": "tensor cores"}
+
 
 def gpus(snapshot: Snapshot) -> list[Block]:
     """Show every GPU on a row, and what is wrong with those that are not ok."""
@@ -25,7 +27,7 @@ def gpus(snapshot: Snapshot) -> list[Block]:
     numbers = columns("GPU", "util", "memory", "power", "SM clock", "temp")
     rows = tuple(_gpu(gpu) for gpu in snapshot.gpus)
     blocks.append(Table((*numbers, Column("clock held down by"), Column("errors")), rows))
-    blocks.append(Paragraph(NOTE))
+    blocks.append(Paragraph(f"{NOTE}{_activity(snapshot.gpus)}"))
     troubled = (gpu for gpu in snapshot.gpus if gpu.state is not State.OK)
     return [
         *blocks,
@@ -34,6 +36,20 @@ def gpus(snapshot: Snapshot) -> list[Block]:
             for gpu in troubled
         ),
     ]
+
+
+def _activity(gpus: tuple[Gpu, ...]) -> str:
+    """Say between which shares the memory bandwidth and the tensor cores of the GPUs that tell them are in use."""
+    found = [[gpu.gauges[name] for gpu in gpus if name in gpu.gauges] for name in _SHARES]
+    if not all(found):
+        return ""
+    said = " and ".join(f"{_between(each)} of the {what}" for each, what in zip(found, _SHARES.values(), strict=True))
+    return f" In use at the last poll (GPM): {said}."
+
+
+def _between(shares: list[float]) -> str:
+    least, most = (units.value(each, "ratio") for each in (min(shares), max(shares)))
+    return least if least == most else f"{least} to {most}"
 
 
 def _why_none(snapshot: Snapshot) -> str:
