@@ -1,8 +1,8 @@
 """How likely a finding is to come (again), in words, with the horizon and the counts that the words rest on.
 
-Three kinds of findings, three ways to know: events are counted (an XID, a restart, a burst of preemptions), levels are
-timed (a full cache, a queue), and what lies dormant (no spare replica, a cache that is off) comes with the load that
-would bring it. The horizon is as long as was observed, a day at most: nobody who watched for an hour knows tomorrow.
+Two kinds of findings, two ways to know: events are counted (an XID, a restart, a burst of preemptions), levels are
+timed (a full cache, a queue). The horizon is as long as was observed, a day at most: nobody who watched for an hour
+knows tomorrow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from insight.quality.statistics import wilson
 from metrics import units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 LONGEST_HORIZON = 86_400.0
 ONE_EPISODE = 600.0
@@ -28,15 +28,13 @@ GPU_FAULTS = frozenset({"ecc_uncorrected", "gpu_lost", "row_remap", "xid"})
 GPU_DAYS_PER_FAULT = 3300.0
 """Meta's Llama 3 405B training: 268 faults of GPUs and their memory on 16 384 GPUs in 54 days (its paper, table 5)."""
 SECONDS_PER_DAY = 86_400.0
-MOST_LOOKS = 300
-"""Of longer series every second, third, ... look is taken: the autocorrelation is of all pairs."""
 
 
 class Likelihood(Struct, frozen=True):
     """How likely, over which horizon, and what that is known from."""
 
     bin: str
-    """`certain`, `high`, `medium`, `low`, or `unknown`."""
+    """`high`, `medium`, `low`, or `unknown`."""
     text: str
     """With the horizon and the counts."""
     chance: float | None
@@ -53,12 +51,7 @@ class Likelihood(Struct, frozen=True):
     @property
     def named(self) -> str:
         """The bin before the text, where there is a chance to be named."""
-        return self.text if self.chance is None or self.bin == "certain" else f"{self.bin}: {self.text}"
-
-
-def active(observed: float) -> Likelihood:
-    """Say it of what is the case now."""
-    return Likelihood("certain", "certain (active)", 1.0, 1.0, 1.0, _horizon(observed), observed, 1)
+        return self.text if self.chance is None else f"{self.bin}: {self.text}"
 
 
 def episodes(spans: Iterable[tuple[float, float | None]], gap: float = ONE_EPISODE) -> int:
@@ -112,23 +105,6 @@ def level(spans: Iterable[tuple[float, float | None]], observed: float, now: flo
     return Likelihood(called(share), text, share, lo, hi, horizon, observed, looks)
 
 
-def latent(rates: Sequence[float], step: float, capacity: float | None, growth: float = 1.0) -> Likelihood:
-    """Tell how often the load would exceed a capacity, requests/s both: the share of steps with rate * growth above."""
-    observed = len(rates) * step
-    if not rates or capacity is None:
-        text = "unknown: needs the capacity, and the rate of requests over time"
-        return Likelihood("unknown", text, None, None, None, _horizon(observed), observed, 0)
-    above = [rate * growth > capacity for rate in rates]
-    share, looks = sum(above) / len(above), _independent(above, step)
-    lo, hi = _wilson(share, looks)
-    grown = "" if growth == 1 else f" {units.digits(growth)} times"
-    text = (
-        f"{_percent(share)} of {units.duration(observed)} had{grown} a load above {units.rate(capacity)} "
-        f"({_span(lo, hi)}, {looks} independent looks)"
-    )
-    return Likelihood(called(share), text, share, lo, hi, _horizon(observed), observed, looks)
-
-
 def gpu_prior(gpus: int, horizon: float) -> Likelihood:
     """Tell the chance of a hardware fault among so many GPUs, from outside: training load on another's machines."""
     days = gpus * horizon / SECONDS_PER_DAY
@@ -147,26 +123,6 @@ def called(chance: float) -> str:
 
 def _horizon(observed: float) -> float:
     return min(LONGEST_HORIZON, max(0.0, observed))
-
-
-def _independent(above: Sequence[bool], step: float) -> int:
-    """Count the looks that are worth an independent one, one at least.
-
-    A level that never changed shows no autocorrelation; it counts as one look in 10 min.
-    """
-    thin = max(1, len(above) // MOST_LOOKS)
-    above, step = above[::thin], step * thin
-    n, mean = len(above), sum(above) / len(above)
-    variance = mean * (1 - mean)
-    if variance == 0:
-        return max(1, round(n * step / ONE_EPISODE))
-    steps = 1.0
-    for lag in range(1, n):
-        alike = sum((a - mean) * (b - mean) for a, b in zip(above, above[lag:], strict=False)) / n / variance
-        if alike <= 0:
-            break
-        steps += 2 * alike
-    return max(1, round(n / steps))
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:

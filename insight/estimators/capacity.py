@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from insight.estimators.effects import Z90, bound, unknown
 from insight.estimators.extrapolation import (
@@ -34,6 +35,8 @@ FULL_SLOTS = 0.95
 """Slots count as full from this share on: the gauge is set between the end of one request and the next one's begin."""
 BUSY_RUNNING = 5.0
 """With so many running in the mean, and always one, an engine does not idle, and time / steps is the time of a step."""
+PLANNED = 0.85
+"""A replica is planned to work at this share of its capacity, beyond which the luck of arrivals makes queues."""
 BUDGETS = (512, 1024, 2048, 4096, 8192)
 _RATE = "requests_finished"
 
@@ -141,47 +144,56 @@ def headroom(capacity: Effect, rate: float) -> Effect:
     )
 
 
-def replicas(within: Effect, rate: float, now: float | None = None) -> Effect:
-    """Predict how many replicas carry `rate` together, from what one carries within the objective (`rate_within`).
+def carried(most: Effect, within: Effect) -> Effect:
+    """Tell what one replica is planned to carry: 85 % of its capacity, or the rate within the ITL objective if less."""
+    if most.lo is None:
+        return unknown(_RATE, "1/s", most.needs or "the capacity", most.now)
+    lo, mid, hi = (None if each is None else PLANNED * each for each in (most.lo, most.mid, most.hi))
+    planned = replace(
+        most, lo=lo, mid=mid, hi=hi, assumptions=(*most.assumptions, f"planned for {PLANNED:.0%} of the capacity")
+    )
+    held = within.mid is not None and (mid is None or within.mid < mid)
+    return within if held else planned
+
+
+def replicas(one: Effect, rate: float, now: float | None = None) -> Effect:
+    """Predict how many replicas carry `rate` (requests/s) together, from what one of them carries (`carried`).
 
     The load is spread evenly; shared prefixes may hit less in each replica's cache.
     """
     quantity = "replicas"
-    if not within.lo:
-        return unknown(quantity, "1", within.needs or "an objective that one request alone keeps", now)
-    most = math.ceil(rate / within.lo)
-    if within.mid is None or within.hi is None:
-        return bound(quantity, "1", now, None, most, within.assumptions)
+    if not one.lo:
+        return unknown(quantity, "1", one.needs or "an objective that one request alone keeps", now)
+    most = math.ceil(rate / one.lo)
+    if one.mid is None or one.hi is None:
+        return bound(quantity, "1", now, None, most, one.assumptions, one.n, one.window_seconds)
     return Effect(
         quantity,
         now=now,
-        lo=math.ceil(rate / within.hi),
-        mid=math.ceil(rate / within.mid),
+        lo=math.ceil(rate / one.hi),
+        mid=math.ceil(rate / one.mid),
         hi=most,
         unit="1",
-        basis=within.basis,
-        grade=within.grade,
-        assumptions=(*within.assumptions, "the load is spread evenly"),
-        n=within.n,
-        window_seconds=within.window_seconds,
-        valid_if=within.valid_if,
+        basis=one.basis,
+        grade=max(Grade.B, one.grade),
+        assumptions=(*one.assumptions, "the load is spread evenly"),
+        n=one.n,
+        window_seconds=one.window_seconds,
+        valid_if=one.valid_if,
     )
 
 
-def queue_cap(model: StepTime, capacity: Effect, traffic: Traffic, slots: float, limit: float) -> Effect:
-    """Predict the requests in flight with which one that is let in still gets its first token within `limit` seconds.
+def queue_cap(capacity: Effect, running: float, patience: float) -> Effect:
+    """Predict the requests in flight with which one that is let in waits `patience` seconds at most.
 
-    In the queue at most capacity * (limit - gamma P - step), by Little's law; and the batch on top, because vLLM's
-    `--max-num-queued-reqs` (0.32) limits what waits and what runs together. Where even an empty queue is too slow, 0.
+    By Little's law capacity * patience in the queue; and those that run on top, because vLLM's `--max-num-queued-reqs`
+    (0.32) limits what waits and what runs together.
     """
     quantity = "requests_in_flight"
-    if not capacity.lo:
+    if not capacity.lo or capacity.mid is None:
         return unknown(quantity, "1", capacity.needs or "the capacity")
-    patience = limit - model.cost.gamma * traffic.prompt - (model.cost.alpha + model.cost.beta * slots)
-    if patience <= 0:
-        return bound(quantity, "1", None, 0.0, 0.0, ("prefill and one step alone take longer than the objective",))
     lo, mid, hi = (
-        None if each is None else slots + math.floor(each * patience)
+        None if each is None else running + math.floor(each * patience)
         for each in (capacity.lo, capacity.mid, capacity.hi)
     )
     return Effect(
@@ -192,8 +204,8 @@ def queue_cap(model: StepTime, capacity: Effect, traffic: Traffic, slots: float,
         hi=hi,
         unit="1",
         basis=capacity.basis,
-        grade=capacity.grade,
-        assumptions=(f"{slots:.0f} run, the others wait at most {patience:.3g} s", *capacity.assumptions),
+        grade=max(Grade.B, capacity.grade),
+        assumptions=(f"{running:.0f} run, the others wait at most {patience:.3g} s", *capacity.assumptions),
         n=capacity.n,
         window_seconds=capacity.window_seconds,
         valid_if=capacity.valid_if,

@@ -70,28 +70,29 @@ def drift(now: Histogram, reference: Histogram) -> Drift | None:
     return Drift(psi, chance, _js(shares), n, m, size, now.mean, reference.mean)
 
 
-def capacity_effect(found: Drift | None, capacity: float, before: float | None, after: float | None) -> Effect:
-    """Tell what the drift means for the capacity (requests/s): capacity * after / before, both by one fit.
+def capacity_effect(before: float | None, after: float | None, n: float, window_seconds: float) -> Effect:
+    """Tell what the drift means for the capacity (requests/s): from `before` to `after`, both by one fit.
 
-    `before` and `after` are the fit's capacity for the lengths of the reference and of now. This needs no statistic of
-    the drift: where lengths moved by little, it is little.
+    They are the fit's capacity for the lengths of the reference and of now. This needs no statistic of the drift: where
+    lengths moved by little, it is little.
     """
-    if found is None or not before or after is None:
-        return unknown("requests_finished", "1/s", "a fit of the step time for both kinds of requests", capacity)
+    if not before or after is None:
+        return unknown("requests_finished", "1/s", "a fit of the step time for both kinds of requests", before)
     ratio = after / before
     # A fit tells prefill from decoding only by chance, and a change of the mix leans on that: up to 15 % of the change.
     off = 0.3 * abs(ratio - 1)
     return Effect(
         "requests_finished",
-        now=capacity,
-        lo=capacity * max(0.0, ratio - off),
-        mid=capacity * ratio,
-        hi=capacity * (ratio + off),
+        now=before,
+        lo=before * max(0.0, ratio - off),
+        mid=after,
+        hi=before * (ratio + off),
         unit="1/s",
         basis="model",
         grade=Grade.B if 0.8 <= ratio <= 1.25 else Grade.C,
         assumptions=("outputs up to 25 % longer than those of the fit",),
-        n=found.n,
+        n=n,
+        window_seconds=window_seconds,
     )
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from insight.estimators.effects import bound, unknown
 from insight.estimators.extrapolation import (
     BOUND_SHARE,
-    FAR_SHARE,
     SATURATED,
     interval,
     mix_refused,
@@ -71,24 +70,6 @@ def itl(
     lo, hi = interval(mid, [mid * _closed(each, traffic) / closed for each in model.replicates[:SPREAD]], share)
     assumed = (_arrivals(traffic), "by step simulation" if simulated else "by the closed form of second order")
     return modelled(model, _ITL, "s", now, (lo, mid, hi), grade, assumed)
-
-
-def ttft(model: StepTime, traffic: Traffic, limits: Limits, now: float | None = None, *, seed: int = 0) -> Effect:
-    """Predict the mean TTFT in the long run, for which the lengths of prompts must be known as a distribution."""
-    quantity = "ttft_seconds"
-    refused = _refused(model, traffic, quantity, "s", now)
-    if refused is not None:
-        return refused
-    if len(traffic.prompts) == 1:
-        return unknown(quantity, "s", "the histogram of prompt lengths: with equal prompts TTFT comes out too low", now)
-    found = _simulated(model.cost, traffic, limits, seed)
-    if found.ttft is None or found.itl is None or not systematic(model, 1.0 + found.batch):
-        return unknown(quantity, "s", "windows at a load nearer to the one asked about", now)
-    closed = _closed(model.cost, traffic)
-    drawn = [found.ttft * _closed(each, traffic) / closed for each in model.replicates[:SPREAD]]
-    lo, hi = interval(found.ttft, drawn, FAR_SHARE)
-    assumed = (_arrivals(traffic), "time before the engine sees a request is not in it")
-    return modelled(model, quantity, "s", now, (lo, found.ttft, hi), Grade.C, assumed)
 
 
 def predictive(

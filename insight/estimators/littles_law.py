@@ -1,6 +1,6 @@
 """E1: Little's law, L = rate * W.
 
-It checks the counters, gives the wait of engines without a queue histogram, and the time that a backlog takes to drain.
+It checks the counters, and gives the time that a backlog takes to drain.
 
 A request that waits or runs adds one second of TTFT or ITL a second, so (increase of ITL sum + of TTFT sum) / T *is*
 the mean number in the server: within 1 % of the truth in 15 phases on a real vLLM. The gauges read 2-18 % low (once
@@ -9,112 +9,59 @@ the mean number in the server: within 1 % of the truth in 15 phases on a real vL
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from insight.estimators.effects import unknown
+from metrics import units
 from metrics.effect import Effect, Grade
 
-SHORTEST = 60.0
-"""Seconds; in shorter windows the requests at the edges weigh too much (33 % off in 15 s, 17 % in 60 s, by gauges)."""
-SUMS_LIMIT, GAUGES_LIMIT = 0.15, 0.25
-"""|L - rate * W| / L above which the load was not steady, or the counters contradict each other."""
-GAUGE_ERROR = 0.2
-"""Gauges of requests running and waiting are good to so much."""
+SHORTEST = 50.0
+"""Seconds; in shorter windows the requests at the edges weigh too much (33 % off in 15 s, 17 % in 60 s, by gauges). A
+minute of whole windows of 3 s is up to 6 s shorter."""
+REQUESTS_LIMIT, GAUGES_LIMIT = 0.15, 0.25
+"""|L - rate * W| / L, and |L - gauges| / L, above which the load was not steady, or the counters contradict each other:
+requests finished a second times their mean time in the server, and the time means of those that run and wait."""
 STANDING_QUEUE = 5.0
-"""With fewer waiting in the mean a gauge misreads a queue that comes in bursts: 130 ms where 52 were true."""
-SATURATED_ERROR = 0.05
-"""The wait by the gauge came out 4-5 % high where a queue stood."""
+"""With fewer waiting, or in the server, in the mean a gauge misreads what comes in bursts: a wait of 130 ms where 52
+were true."""
 
 
-class InServer(Struct, frozen=True):
-    """The mean number of requests in the server."""
-
-    lo: float
-    value: float
-    hi: float
-    source: str
-    """`sums` of the latency histograms, or `gauges`."""
+def in_server(itl_seconds: float, ttft_seconds: float, window_seconds: float) -> float | None:
+    """Count the mean number of requests in the server by what the ITL and TTFT sums grew by (s); good to 2 %."""
+    return (itl_seconds + ttft_seconds) / window_seconds if window_seconds > 0 else None
 
 
-class Consistency(Struct, frozen=True):
-    """Whether the number in the server and the time that requests stay agree."""
+def doubt(held: float, by_requests: float | None, by_gauges: float | None, window_seconds: float) -> str:
+    """Say by how much the number in the server by its sums (`held`) and by other counts disagree; '' where it does not.
 
-    in_server: InServer
-    by_requests: float
-    """Requests finished a second times their mean time in the server."""
-    difference: float
-    """|L - rate * W| / L."""
-    steady: bool | None
-    """False: the load changed, or counters contradict each other, and a model of this window is worth less; None: the
-    window is too short to tell."""
-
-
-def by_sums(itl_seconds: float, ttft_seconds: float, window_seconds: float) -> InServer | None:
-    """Count by what the ITL and TTFT sums grew by (s) over a window; good to 2 %."""
-    if window_seconds <= 0:
-        return None
-    value = (itl_seconds + ttft_seconds) / window_seconds
-    return InServer(value * 0.98, value, value * 1.02, "sums")
-
-
-def by_gauges(running: float, waiting: float) -> InServer:
-    """Count by the time means of the gauges; good to 20 %."""
-    value = running + waiting
-    return InServer(value * (1 - GAUGE_ERROR), value, value * (1 + GAUGE_ERROR), "gauges")
-
-
-def consistency(in_server: InServer, rate: float, mean_e2e: float, window_seconds: float) -> Consistency | None:
-    """Hold the number in the server against rate (requests/s) * mean E2E (s); None where nothing was in the server."""
-    if in_server.value <= 0:
-        return None
-    by_requests = rate * mean_e2e
-    difference = abs(in_server.value - by_requests) / in_server.value
-    limit = SUMS_LIMIT if in_server.source == "sums" else GAUGES_LIMIT
-    return Consistency(in_server, by_requests, difference, difference <= limit if window_seconds >= SHORTEST else None)
-
-
-def queue_wait(
-    waiting: float | None, rate: float, window_seconds: float, observed: tuple[float, float] | None = None
-) -> Effect:
-    """Tell how long a request waits (s): observed (mean, count) if the server has it, else mean waiting / rate.
-
-    The gauge is believed only where a queue stands.
+    `by_requests` is requests/s times their mean E2E, `by_gauges` the mean of those that run and wait; None: not known.
+    A load that changes makes them disagree as well: either way what is fitted on this window is worth less.
     """
-    if observed is not None and observed[1] > 0:
-        mean, n = observed
-        return Effect(
-            "queue_seconds", mean, mean, mean, mean, "s", "measured", Grade.A, n=n, window_seconds=window_seconds
-        )
-    if waiting is None or rate <= 0 or waiting < STANDING_QUEUE:
-        return unknown(
-            "queue_seconds", "s", "the queue time of each request: a gauge misses a queue that is not steady"
-        )
-    wait = waiting / rate
-    return Effect(
-        "queue_seconds",
-        now=wait,
-        lo=wait * (1 - SATURATED_ERROR),
-        mid=wait,
-        hi=wait * (1 + SATURATED_ERROR),
-        unit="s",
-        basis="model",
-        grade=Grade.B,
-        assumptions=("as many leave the queue as come in",),
-        n=rate * window_seconds,
-        window_seconds=window_seconds,
+    if held <= 0 or window_seconds < SHORTEST:
+        return ""
+    others = (
+        ("rate times time in it gives", by_requests, REQUESTS_LIMIT, 0.0),
+        ("its gauges show", by_gauges, GAUGES_LIMIT, STANDING_QUEUE),
     )
+    for how, other, limit, least in others:
+        if other is not None and held >= least and abs(held - other) > limit * held:
+            share = units.value(abs(held - other) / held, "ratio")
+            by_latencies = f"{units.digits(held)} requests in the server by its latencies"
+            return f"{by_latencies}, {how} {units.digits(other)}: {share} apart"
+    return ""
 
 
-def drain(waiting: float, arrivals: float, lo: float, mid: float, hi: float) -> Effect:
-    """Tell how long (s) a backlog takes to drain at arrivals/s, with the capacity (requests/s) and its interval.
+def drain(waiting: float, arrivals: float, capacity: Effect) -> Effect:
+    """Tell how long (s) a backlog takes to drain at arrivals/s, with a capacity (requests/s) and its interval.
 
     waiting / (capacity - arrivals). Where even the highest capacity is not above the arrivals it never drains.
     """
     if waiting <= 0:
         return Effect("drain_seconds", 0.0, 0.0, 0.0, 0.0, "s", "measured", Grade.A)
-    if hi <= arrivals:
+    if capacity.lo is None or capacity.mid is None or capacity.hi is None:
+        return unknown("drain_seconds", "s", capacity.needs or "the capacity")
+    if capacity.hi <= arrivals:
         return unknown("drain_seconds", "s", "a capacity above the arrivals: at this rate the queue never drains")
-    soonest, likely, latest = (waiting / (each - arrivals) if each > arrivals else None for each in (hi, mid, lo))
+    ends = capacity.hi, capacity.mid, capacity.lo
+    soonest, likely, latest = (waiting / (each - arrivals) if each > arrivals else None for each in ends)
     return Effect(
         "drain_seconds",
         now=None,
@@ -125,4 +72,6 @@ def drain(waiting: float, arrivals: float, lo: float, mid: float, hi: float) -> 
         basis="model",
         grade=Grade.B if latest is not None else Grade.C,
         assumptions=("arrivals stay as they are", *(() if latest is not None else ("it may never drain",))),
+        n=capacity.n,
+        window_seconds=capacity.window_seconds,
     )

@@ -11,13 +11,8 @@ The larger part of what more cache brings is that more requests run at once (x1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from insight.estimators.effects import bound, unknown
+from insight.estimators.effects import unknown
 from metrics.effect import Effect, Grade
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CACHE_OFF = (0.3, 0.7, 1.0)
 """lo, mid and hi of what is really lost, as parts of the proxy, without prefix caching."""
@@ -51,75 +46,6 @@ def loss_recomputed(recomputed_per_second: float, gamma: float, n: float, window
     if share > SATURATED:
         return unknown(_LOSS, "ratio", "a fit of the cost of a prompt token that agrees with the recomputed tokens")
     return _lost(share * 0.92, share, share * 1.08, n, window_seconds, Grade.B, "a recomputed token costs like any")
-
-
-def loss_compared(step_predicted: float, step_observed: float, n: float, window_seconds: float) -> Effect:
-    """Estimate the share by comparison: 1 - s_predicted / s_observed, at the same batch and output length.
-
-    The prediction comes from a fit on windows without a preemption. The better way where there is such a fit; it is
-    good to 10 % of the step time (0.17 on a real vLLM, where 0.176 was true).
-    """
-    if step_observed <= 0:
-        return unknown(_LOSS, "ratio", "the time of a step while requests are preempted")
-    share = 1 - step_predicted / step_observed
-    spread = 0.1 * step_predicted / step_observed
-    lo, mid, hi = (max(0.0, each) for each in (share - spread, share, share + spread))
-    return _lost(lo, mid, hi, n, window_seconds, Grade.B, "the same batch and output length as in the fit")
-
-
-def gain(lost: Effect, capacity: float) -> Effect:
-    """Tell what the capacity (requests/s) would be with no preemption and the same batch: capacity / (1 - phi)."""
-    if lost.lo is None or lost.mid is None or lost.hi is None or lost.hi >= 1:
-        return unknown("requests_finished", "1/s", lost.needs or "the recomputed tokens", capacity)
-    lo, mid, hi = (capacity / (1 - share) for share in (lost.lo, lost.mid, lost.hi))
-    return Effect(
-        "requests_finished",
-        now=capacity,
-        lo=lo,
-        mid=mid,
-        hi=hi,
-        unit="1/s",
-        basis="model",
-        grade=lost.grade,
-        assumptions=(*lost.assumptions, "the same batch: what a larger one brings is told apart"),
-        n=lost.n,
-        window_seconds=lost.window_seconds,
-        valid_if=("disproved if preemptions stop and the rate at this batch does not rise",),
-    )
-
-
-def batch_limit(
-    capacity: float, batch_now: float, batch_then: float, forecast: Callable[[float], float | None]
-) -> Effect:
-    """Tell what a batch that the cache does not limit would bring: `forecast` gives requests/s at a batch size.
-
-    The ratio of the two forecasts times the measured capacity. Above twice the batch seen it is an extrapolation.
-    """
-    before, then = forecast(batch_now), forecast(batch_then)
-    if not before or then is None or batch_now <= 0:
-        return unknown("requests_finished", "1/s", "a fit of the step time that holds at both batches", capacity)
-    ratio, near = then / before, batch_then <= 2 * batch_now
-    spread = 0.1 if near else 0.2
-    return Effect(
-        "requests_finished",
-        now=capacity,
-        lo=capacity * max(min(1.0, ratio), ratio * (1 - spread)),
-        mid=capacity * ratio,
-        hi=capacity * ratio * (1 + spread),
-        unit="1/s",
-        basis="model",
-        grade=Grade.B if near else Grade.C,
-        assumptions=(f"batch {batch_now:.3g} -> {batch_then:.3g}", "preemptions are told apart"),
-        valid_if=("requests enough wait to fill the batch",),
-    )
-
-
-def victim_gap(resident_tokens: float, gamma: float) -> Effect:
-    """Bound from below the gap (s) that a preempted request shows its reader: gamma * resident tokens, then the queue.
-
-    The queue is nearly all of it: 0.93 s in the mean and 3.05 s at most, where gamma * tokens was 0.11 s.
-    """
-    return bound("itl_seconds", "s", None, gamma * resident_tokens, None, ("the wait to be scheduled again is added",))
 
 
 _LOSS = "preemption_loss"

@@ -9,25 +9,22 @@ cost of prefill from that of decoding only by chance; hence the interval below.
 
 from __future__ import annotations
 
-import math
-import random
-from statistics import median
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from insight.estimators.effects import around, bound, percentile, unknown
+from insight.estimators.effects import around, bound, unknown
 from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     Forecast = Callable[[float], float | None]
     """Mean ITL in seconds, or requests/s, at so many computed prompt tokens a request; None where it is saturated."""
 
 UNCERTAIN_HITS = 0.1
-"""So much lower may the hit rate be than lengths or history say: the first to ask, and prefixes that are evicted."""
+"""So much lower may the hit rate be than it was: the first to ask, and prefixes that are evicted."""
 ITL_ERROR = 0.04
 """The measured ITL times the modelled ratio missed by at most so much on a real vLLM (-4 to +2 %, five fits)."""
 CERTAIN_GAIN = 0.7
@@ -36,10 +33,6 @@ LIKELY_GAIN = 0.85
 """The middle of that interval."""
 SCENARIOS = (0.1, 0.3, 0.6)
 """Hit rates of the table where nobody knows what the prompts share."""
-HIGH_QUARTILE = 0.75
-DISAGREEMENT = 0.3
-"""Two measures of the cost of a prompt token that differ by more are worth grade C only."""
-_RESAMPLES, _SEED = 400, 20_240_229
 
 
 class HitRate(Struct, frozen=True):
@@ -49,7 +42,7 @@ class HitRate(Struct, frozen=True):
     hi: float
     """Also the likeliest: block-floored lengths gave 0.527 where a real server then had 0.53."""
     source: str
-    """`the lengths of shared prefixes`, `the same hour of other days`, `scenario`."""
+    """`the hit rate of before`, `scenario`."""
 
 
 class Load(Struct, frozen=True):
@@ -74,28 +67,6 @@ class Scenario(Struct, frozen=True):
     hit_rate: float
     itl: Effect
     capacity: Effect
-
-
-def from_prefixes(lengths: Iterable[tuple[float, float]], block: int) -> HitRate | None:
-    """Expect what (shared prefix, whole prompt) lengths in tokens allow: only full blocks of `block` tokens are kept.
-
-    h' = sum(floor(prefix / block) * block) / sum(prompt). None where there is no prompt.
-    """
-    shared = whole = 0.0
-    for prefix, prompt in lengths:
-        shared += math.floor(min(prefix, prompt) / block) * block
-        whole += prompt
-    if whole <= 0:
-        return None
-    return HitRate(max(0.0, shared / whole - UNCERTAIN_HITS), shared / whole, "the lengths of shared prefixes")
-
-
-def from_history(rates: Sequence[float]) -> HitRate | None:
-    """Expect the upper quartile of what the same hour had on other days, for a cache that collapsed since."""
-    if not rates:
-        return None
-    high = percentile(rates, HIGH_QUARTILE)
-    return HitRate(max(0.0, high - UNCERTAIN_HITS), high, "the same hour of other days")
 
 
 def itl(now: float, load: Load, expected: HitRate, forecast: Forecast, replicates: Sequence[Forecast] = ()) -> Effect:
@@ -150,11 +121,11 @@ def capacity(now: float | None, load: Load, expected: HitRate, forecast: Forecas
     )
 
 
-def ttft(now: float, load: Load, expected: HitRate, gamma: float, simulated: float | None = None) -> Effect:
+def ttft(now: float, load: Load, expected: HitRate, gamma: float) -> Effect:
     """Bound the mean TTFT (s) from above: at least gamma * dP is saved, the rest is less queueing and shorter steps.
 
-    `gamma` is seconds a computed prompt token; `simulated` the mean TTFT that a step simulation gives, as the middle.
-    On a real vLLM 59 and 90 ms were saved where this said at least 39-45 and 34-39.
+    `gamma` is seconds a computed prompt token. On a real vLLM 59 and 90 ms were saved where this said at least 39-45
+    and 34-39.
     """
     saved = gamma * load.prompt_tokens * (expected.lo - load.hit_rate)
     if saved <= 0:
@@ -162,7 +133,7 @@ def ttft(now: float, load: Load, expected: HitRate, gamma: float, simulated: flo
     most = max(0.0, now - saved)
     assumptions = (_expected(load, expected), "at least gamma * dP is saved")
     found = bound("ttft_seconds", "s", now, 0.0, most, assumptions, load.requests, load.window_seconds)
-    return replace(found, mid=None if simulated is None else min(simulated, most), valid_if=_VALID_IF)
+    return replace(found, valid_if=_VALID_IF)
 
 
 def scenarios(
@@ -174,24 +145,6 @@ def scenarios(
         Scenario(share, itl(now, load, rate, itl_at, replicates), capacity(None, load, rate, capacity_at))
         for share, rate in rows
     )
-
-
-def gamma_of_pairs(pairs: Sequence[tuple[float, float, float]]) -> tuple[float, float, float] | None:
-    """Measure the cost of a prompt token by probes (TTFT cold, TTFT warm, tokens cached): lo, median, hi in s/token.
-
-    Paired, by percentile bootstrap of the median (seeded); None with fewer than five pairs.
-    """
-    costs = [(cold - warm) / cached for cold, warm, cached in pairs if cached > 0]
-    if len(costs) < 5:
-        return None
-    draw = random.Random(_SEED)
-    lo, hi = around(median(costs), [median(draw.choices(costs, k=len(costs))) for _ in range(_RESAMPLES)])
-    return lo, median(costs), hi
-
-
-def agrees(gamma: float, probed: float) -> bool:
-    """Tell whether the fitted cost of a prompt token and the probed one are within 30 %; else an effect is grade C."""
-    return abs(probed - gamma) <= DISAGREEMENT * gamma
 
 
 _VALID_IF = (

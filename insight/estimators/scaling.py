@@ -1,4 +1,4 @@
-"""E13: how many replicas the load needs, what fixed and following numbers of them would save, and what a start costs.
+"""E13: how many replicas a day of load needed, if their number were fixed and if it had followed the load.
 
 Nothing is forecast: a policy is replayed on the rates that were recorded, with the start delay that was measured. What
 a replica carries within the objective comes from the step-time model, with its interval.
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight.estimators.effects import unknown
+from metrics import units
 from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DAY = 86_400.0
-WEEK = 7 * DAY
 HOUR = 3600.0
 COOLDOWN = 360.0
 """Seconds that the need must be lower before a replica is taken away: the KEDA example of vLLM's production stack."""
@@ -83,60 +83,39 @@ def replay(rates: Sequence[float], step: float, per_replica: float, policy: Poli
     return Replay(paid / HOUR, starts, most, unmet, len(rates) * step)
 
 
-def saving(
-    rates: Sequence[float], step: float, replicas: int, per_replica: tuple[float, float, float], policy: Policy | None
-) -> Effect:
+def spent(rates: Sequence[float], step: float, replicas: int, one: Effect, policy: Policy | None) -> Effect:
     """Tell replica hours a day: now, and with as few as the busiest step needs (`policy` None) or as a policy follows.
 
-    `per_replica` is lo, mid and hi of what one carries (requests/s). The recording must be of a day or more; of less it
-    says only what that time would have taken, grade C.
+    `one` is what one replica carries (requests/s, `insight.estimators.capacity.carried`). The recording must be of a
+    day or more; of less it says only what that time would have taken, grade C.
     """
     seconds = len(rates) * step
-    if not rates or per_replica[0] <= 0:
-        return unknown("replica_hours_per_day", "h", "the rate of requests over a day, and what one replica carries")
+    if not rates or not one.lo:
+        return unknown(_HOURS, "h", one.needs or "the rate of requests over a day", 24.0 * replicas)
+    ends = [one.lo if each is None else each for each in (one.lo, one.mid, one.hi)]
     if policy is None:
-        spent = [24.0 * needed(max(rates), each) for each in per_replica]
-        how = f"as many as the busiest {step:.3g} s needed, all the time"
+        hours = [24.0 * needed(max(rates), each) for each in ends]
+        how = f"as many as the busiest {units.duration(step)} needed, all the time"
     else:
-        played = [replay(rates, step, each, policy) for each in per_replica]
-        spent = [each.replica_hours * DAY / seconds for each in played]
-        how = f"{played[1].starts} starts of {policy.start_seconds:.3g} s, {played[1].unmet_requests:.3g} requests late"
-    enough = seconds >= DAY
-    confidence = "high" if seconds >= WEEK else "medium" if enough else "of this window only"
+        played = [replay(rates, step, each, policy) for each in ends]
+        hours = [each.replica_hours * DAY / seconds for each in played]
+        late = f"{units.count(round(played[1].unmet_requests))} requests late"
+        how = f"{played[1].starts} starts of {units.duration(policy.start_seconds)}, {late}"
+    enough, bounded = seconds >= DAY, one.mid is None
     return Effect(
-        "replica_hours_per_day",
+        _HOURS,
         now=24.0 * replicas,
-        lo=min(spent),
-        mid=spent[1],
-        hi=max(spent),
+        lo=None if bounded else min(hours),
+        mid=None if bounded else hours[1],
+        hi=max(hours),
         unit="h",
-        basis="model" if enough else "bound",
-        grade=Grade.B if enough else Grade.C,
-        assumptions=(how, f"confidence: {confidence} ({seconds / DAY:.2g} d recorded)"),
+        basis="model" if enough and not bounded else "bound",
+        grade=max(Grade.B, one.grade) if enough else Grade.C,
+        assumptions=(how, f"{units.duration(seconds)} of load replayed", *one.assumptions),
         n=len(rates),
         window_seconds=seconds,
         valid_if=("the days to come are like those recorded",),
     )
 
 
-def cold_start(rate: float, carried: float, start_seconds: float, excess_ttft: float | None = None) -> Effect:
-    """Bound the requests that a start costs: those above what the others carry, (rate - carried) * start seconds.
-
-    With `excess_ttft`, the mean seconds by which they were late, the effect is in request seconds.
-    """
-    late = max(0.0, rate - carried) * start_seconds
-    if excess_ttft is not None:
-        return Effect(
-            "late_request_seconds",
-            late * excess_ttft,
-            0.0,
-            None,
-            late * excess_ttft,
-            "s",
-            "bound",
-            Grade.C,
-            ("warming up before traffic saves at most all of it",),
-        )
-    return Effect(
-        "unmet_requests", late, 0.0, None, late, "1", "bound", Grade.C, (f"a start takes {start_seconds:.3g} s",)
-    )
+_HOURS = "replica_hours_per_day"

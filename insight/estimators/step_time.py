@@ -94,13 +94,15 @@ class NoStepTime(Struct, frozen=True):
 
 def fit(windows: Iterable[StepWindow], seed: int = 0) -> StepTime | NoStepTime:
     """Fit the model on the windows of one server, oldest first, and hold it against its gates."""
-    used = [each for each in windows if _counts(each)]
+    seen = list(windows)
+    used = [each for each in seen if _counts(each)]
     seconds = sum(each.seconds for each in used)
     needed = MIN_LONG_WINDOWS if used and seconds / len(used) >= LONG_SECONDS else MIN_WINDOWS
     if len(used) < needed:
+        preempting = sum(bool(each.preemptions) for each in seen) > needed - len(used)
         return NoStepTime(
             f"{len(used)} windows of 3 s had {MIN_TOKENS} tokens and {MIN_STEPS} steps; a fit takes {needed}",
-            f"traffic for {3 * (needed - len(used))} s more",
+            f"traffic{' without preemptions' if preempting else ''} for {3 * (needed - len(used))} s more",
         )
     blocks = _blocks(used)
     sums = _add(blocks)

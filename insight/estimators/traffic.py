@@ -50,11 +50,6 @@ def mean(lengths: Lengths) -> float:
     return sum(tokens * share for tokens, share in lengths)
 
 
-def steady(rate: float, prompt: float, output: float) -> Traffic:
-    """Describe requests that are all alike. Their ITL is that of a mixture within 1 %, their TTFT 13-25 % too low."""
-    return Traffic(rate, ((prompt, 1.0),), ((output, 1.0),))
-
-
 def lengths(histogram: Histogram | None, tokens: float) -> Lengths:
     """Spread lengths with a mean of `tokens` as a histogram shows them; all alike where there is none.
 

@@ -46,20 +46,6 @@ def wilson(hits: int, n: int, z: float = Z95) -> Interval | None:
     return Interval(share, lo, hi, n)
 
 
-def difference(hits: int, n: int, other_hits: int, other_n: int) -> Interval | None:
-    """Give one share less another of other observations (Newcombe 1998, method 10); None where one has none.
-
-    `n` of the result is the smaller of the two.
-    """
-    one, other = wilson(hits, n), wilson(other_hits, other_n)
-    if one is None or other is None:
-        return None
-    value = one.value - other.value
-    below = math.hypot(one.value - one.lo, other.hi - other.value)
-    above = math.hypot(one.hi - one.value, other.value - other.lo)
-    return Interval(value, value - below, value + above, min(n, other_n))
-
-
 def paired_difference(worse: int, better: int, n: int) -> Interval | None:
     """Give the change of a share over `n` pairs, of which so many got worse and better (Bonett and Price 2012).
 

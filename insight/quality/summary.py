@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from insight.quality.consistency import add, consistency
 from insight.quality.fault import fault_of, shares
+from insight.quality.holdout import held_out
 from insight.quality.statistics import Interval, bootstrap_macro_f1, bootstrap_mean, wilson
 from metrics.observed import Measure
 from metrics.quality import Arm, Graded, Outcome
@@ -27,8 +28,9 @@ def summarise(graded: Mapping[str, Sequence[Graded]], now: float) -> dict[str, M
     """Put the answers of the last 24 h together, by the id of the server that gave them; {} where there is none.
 
     `now` is in seconds since the epoch. In this order, each where there is something to tell: `accuracy` (split by
-    family, and by target where there are several), `exact_match`, `f1`, `macro_f1`, `relevancy`, `coherence`,
-    `determinism`, `cache_consistency`, `graded_consistency`, `faults` (split by fault), `answered`.
+    family, by the half that is held out, and by target where there are several), `exact_match`, `f1`, `macro_f1`,
+    `relevancy`, `coherence`, `determinism`, `cache_consistency`, `graded_consistency`, `faults` (split by fault),
+    `answered`.
     """
     recent = {name: [each for each in rows if now - each.wall <= WINDOW_SECONDS] for name, rows in graded.items()}
     asked = [each for rows in recent.values() for each in newest(rows, failed=True).values()]
@@ -37,7 +39,7 @@ def summarise(graded: Mapping[str, Sequence[Graded]], now: float) -> dict[str, M
     answers = {name: list(newest(rows).values()) for name, rows in recent.items()}
     pooled = [each for rows in answers.values() for each in rows]
     found = {
-        "accuracy": _measure(_accuracy(pooled), {**_families(pooled), **_targets(answers)}),
+        "accuracy": _measure(_accuracy(pooled), {**_families(pooled), **_halves(pooled, now), **_targets(answers)}),
         "exact_match": _measure(_share([each.exact for each in pooled if each.exact is not None])),
         "f1": _measure(bootstrap_mean([each.f1 for each in pooled if each.f1 is not None])),
         "macro_f1": _measure(bootstrap_macro_f1([(each.expected, each.said) for each in pooled if each.expected])),
@@ -75,6 +77,12 @@ def _accuracy(answers: Sequence[Graded]) -> Interval | None:
 
 def _families(answers: Sequence[Graded]) -> dict[str, Measure]:
     return _split(answers, lambda each: f"family={each.family}")
+
+
+def _halves(answers: Sequence[Graded], now: float) -> dict[str, Measure]:
+    """Split by the half of the items that is held out this week; {} where only one half was answered."""
+    found = _split(answers, lambda each: "half=held out" if held_out(each.item, now) else "half=open")
+    return found if len(found) > 1 else {}
 
 
 def _targets(answers: Mapping[str, Sequence[Graded]]) -> dict[str, Measure]:

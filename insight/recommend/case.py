@@ -19,6 +19,8 @@ class Case(Struct, frozen=True, eq=False, kw_only=True):
     """The server that it is about; of a finding about a GPU or the host the only one, or the one that runs there."""
     known: Known | None
     """What the windows of that server tell."""
+    alike: tuple[Known, ...] = ()
+    """The same of every server of its model, its own among them; empty where one of them tells nothing."""
     gpus: tuple[Gpu, ...]
     present: frozenset[str]
     """Ids of the findings under way on the same server."""

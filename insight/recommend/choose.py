@@ -69,7 +69,8 @@ def recommendations(
         target = servers[risk.target]
         present = frozenset(findings[_at(risk.target, servers)])
         known = knowns.get(target.id) if target else None
-        case = Case(risk=risk, target=target, known=known, gpus=gpus, present=present, settings=settings)
+        alike = _alike(target, targets, knowns)
+        case = Case(risk=risk, target=target, known=known, alike=alike, gpus=gpus, present=present, settings=settings)
         place = risk.target if (risk.target or "").startswith("gpu:") else _at(risk.target, servers)
         reason = cause(risk.id, set(present)) if risk.id in ANSWERED_BY_THE_CAUSE else None
         for advice in (each for each in ADVICE if risk.id in each.rules):
@@ -99,6 +100,12 @@ def server_of(place: str | None, targets: tuple[Target, ...], gpus: tuple[Gpu, .
     if len(users) == 1:
         return users[0]
     return targets[0] if len(targets) == 1 and not users else None
+
+
+def _alike(target: Target | None, targets: tuple[Target, ...], knowns: Mapping[str, Known]) -> tuple[Known, ...]:
+    """List what is known of the servers of one model; () where one of them tells nothing."""
+    ids = [each.id for each in targets if target is not None and each.model == target.model]
+    return tuple(knowns[each] for each in ids) if all(each in knowns for each in ids) else ()
 
 
 def _at(place: str | None, servers: Mapping[str | None, Target | None]) -> str | None:

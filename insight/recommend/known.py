@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from insight.estimators import capacity
 from insight.estimators.step_time import NoStepTime, StepTime
 from insight.estimators.steps import Limits
 from insight.estimators.traffic import Traffic
@@ -36,6 +38,8 @@ class Known(Struct, frozen=True, eq=False, kw_only=True):
     resident: float | None
     """Tokens that a running request holds of it, on average over the last minute."""
     prefix_caching: bool | None
+    day: tuple[float, ...]
+    """Requests that ended, per second, in each 10 min of the last day; empty before a day was watched."""
     load: Effect
     """rho: the share of the time in which requests lengthen the steps."""
     capacity: Effect
@@ -47,8 +51,18 @@ class Known(Struct, frozen=True, eq=False, kw_only=True):
     """How much more traffic of this kind the capacity takes: capacity over what comes, less 1."""
     full_cache: Effect
     """Requests per second at which the KV cache is full, by token-seconds (E3)."""
+    carries: Effect
+    """Requests per second that one such server is planned to carry: below its capacity, within the objective."""
+    more_load: Effect | None
+    """Mean ITL at twice the traffic, or at the most that it is planned to carry; None where there is no room."""
     drain: Effect | None
     """How long the queue takes to be worked off; None where none stands."""
+    preempted: Effect | None
+    """The share of its time that preemptions cost; None without any."""
+    energy: Effect | None
+    """Joules of an output token; None where the GPUs of this server are not known, or not their energy."""
+    cost: Effect | None
+    """The price of a million output tokens; None where that of a GPU is not stated."""
     binding: str | None
     """What is reached first when traffic grows: `slots`, `kv_cache`, `objective`; `measured` where it is."""
 
@@ -81,7 +95,16 @@ class Known(Struct, frozen=True, eq=False, kw_only=True):
         return math.fsum(each.finished for each in self.recent) / seconds if seconds else 0.0
 
     @property
+    def replicas(self) -> Effect | None:
+        """How many such servers carry what comes; None where this one does, or that is not known."""
+        if not self.arrivals:
+            return None
+        found = capacity.replicas(self.carries, self.arrivals, 1.0)
+        return replace(found, name="replicas needed") if (found.hi or 0.0) > 1.0 else None
+
+    @property
     def estimates(self) -> tuple[Effect, ...]:
-        """What is shown of it."""
-        shown = (self.load, self.capacity, self.within, self.full_cache, self.headroom)
-        return shown if self.drain is None else (*shown, self.drain)
+        """What is shown of it: first what always has its row, then what there is to tell."""
+        always = (self.load, self.capacity, self.within, self.full_cache, self.headroom)
+        there = (self.replicas, self.more_load, self.drain, self.preempted, self.energy, self.cost)
+        return (*always, *(each for each in there if each is not None))

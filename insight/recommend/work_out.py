@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from msgspec.structs import replace
 
@@ -12,9 +12,11 @@ from insight.estimators.effects import unknown
 from insight.estimators.step_time import NoStepTime, StepTime, fit
 from insight.estimators.steps import Limits
 from insight.estimators.traffic import observed
+from insight.recommend import cache_use, trust
+from insight.recommend.day import day_of
+from insight.recommend.economy import spending
 from insight.recommend.known import Known
 from metrics import units
-from metrics.effect import Grade
 from metrics.measure import total_gauge
 
 if TYPE_CHECKING:
@@ -33,10 +35,10 @@ ONSET_SECONDS = 6.0
 """A finding that says since when holds from there on; what made it may have begun two windows before."""
 MOST_FITTED = 1200
 """Windows that a fit is made on at most, the newest: an hour of 3 s."""
-FULL_CACHE = 0.9
-"""Above this usage the cache is what limits the batch."""
 DEFAULT_BUDGET, DEFAULT_SLOTS = 8192, 1024
 """What vLLM 0.32 takes on a large GPU where nothing is said, and more slots than are ever filled."""
+MOST_GROWTH, LEAST_GROWTH = 2.0, 1.1
+"""ITL is foretold for so many times the traffic of now at most, and not for what is as good as that of now."""
 
 
 def work_out(
@@ -52,11 +54,11 @@ def work_out(
     )
     slots = total_gauge(source, "max_running_requests")
     kv_tokens = total_gauge(source, "kv_cache_capacity_tokens")
-    resident = _resident(recent, kv_tokens)
+    resident = cache_use.resident(recent, kv_tokens)
     limits = Limits(slots=round(slots or DEFAULT_SLOTS), budget=_budget(source))
     # A cache that is full is as much of a limit as slots are.
     batch = kv_capacity.largest_batch(slots, kv_tokens, resident)
-    found = capacity.measured_capacity(recent, batch if slots is not None or _is_full(recent) else None)
+    found = capacity.measured_capacity(recent, batch if slots is not None or cache_use.is_full(recent) else None)
     within = unknown("requests_finished", "1/s", _needs(model))
     limit_of: dict[str, float | None] = {}
     if isinstance(model, StepTime) and traffic is not None:
@@ -71,6 +73,11 @@ def work_out(
     elif isinstance(model, NoStepTime) and found.basis == "unknown":
         found = unknown("requests_finished", "1/s", model.needs)
     arrivals = _arrivals(source, recent)
+    caching = _switched_on(source)
+    why = trust.doubt(source, recent)
+    found, within = trust.less_sure(found, why), trust.less_sure(within, why)
+    carries = capacity.carried(found, within)
+    spent = {each.quantity: each for each in spending(source, RECENT_SECONDS, settings.price_per_hour)}
     return Known(
         model=model,
         traffic=traffic,
@@ -82,80 +89,60 @@ def work_out(
         slots=slots,
         kv_tokens=kv_tokens,
         resident=resident,
-        prefix_caching=_switched_on(source),
-        load=_load(source, model, traffic, before, recent),
-        capacity=found,
-        within=within,
-        headroom=capacity.headroom(found, arrivals or 0.0),
-        full_cache=_full_cache(model, traffic, recent),
+        prefix_caching=caching,
+        day=day_of(source),
+        load=_named("load", trust.less_sure(_load(model, traffic, before), why)),
+        capacity=_named("capacity", found),
+        within=_named("rate with mean ITL at limit", within),
+        headroom=_named("headroom", capacity.headroom(found, arrivals or 0.0)),
+        full_cache=_named(
+            "rate that fills the KV cache", trust.less_sure(cache_use.full_at(model, traffic, recent), why)
+        ),
+        carries=carries,
+        more_load=_more_load(model, traffic, limits, arrivals, carries),
         drain=_drain(recent, arrivals, found),
+        preempted=_named("time lost to preemptions", cache_use.lost(source, model, recent, resident, caching)),
+        energy=_named("energy per output token", spent.get("energy_per_output_token")),
+        cost=_named("price of 1M output tokens", spent.get("cost_per_million_tokens")),
         binding="measured" if found.basis == "measured" else kv_capacity.binding(limit_of),
     )
+
+
+@overload
+def _named(name: str, effect: Effect) -> Effect: ...
+@overload
+def _named(name: str, effect: Effect | None) -> Effect | None: ...
+def _named(name: str, effect: Effect | None) -> Effect | None:
+    return None if effect is None else replace(effect, name=name)
 
 
 def _needs(model: StepTime | NoStepTime) -> str:
     return model.needs if isinstance(model, NoStepTime) else "requests that get their first token"
 
 
-def _load(
-    source: SourceView,
-    model: StepTime | NoStepTime,
-    traffic: Traffic | None,
-    before: Sequence[StepWindow],
-    recent: Sequence[StepWindow],
-) -> Effect:
-    """Tell the load, and less surely where Little's law says that the last minute was not steady."""
-    if traffic is None:
-        return unknown("load", "ratio", "requests")
-    found = capacity.load(model, traffic, before)
-    seconds = math.fsum(each.seconds for each in recent)
-    stayed = source.histogram("e2e_seconds", seconds)
-    tokens, first_tokens = math.fsum(each.itl_sum for each in recent), math.fsum(each.ttft_sum for each in recent)
-    held = littles_law.by_sums(tokens, first_tokens, seconds)
-    if stayed is None or stayed.mean is None or held is None or found.mid is None:
-        return found
-    checked = littles_law.consistency(held, stayed.count / seconds, stayed.mean, seconds)
-    if checked is None or checked.steady is not False:
-        return found
-    said = (
-        f"the load was not steady: {units.digits(held.value)} requests in the server, where rate times time in it "
-        f"gives {units.digits(checked.by_requests)}"
-    )
-    return replace(found, grade=max(Grade.C, found.grade), assumptions=(*found.assumptions, said))
+def _load(model: StepTime | NoStepTime, traffic: Traffic | None, before: Sequence[StepWindow]) -> Effect:
+    return unknown("load", "ratio", "requests") if traffic is None else capacity.load(model, traffic, before)
 
 
-def _full_cache(model: StepTime | NoStepTime, traffic: Traffic | None, recent: Sequence[StepWindow]) -> Effect:
-    held = [each.kv for each in recent if each.kv is not None]
-    if not held or traffic is None:
-        return unknown("requests_finished", "1/s", "the KV cache in use while requests run")
-    usage = math.fsum(held) / len(held)
-    if not isinstance(model, StepTime):
-        return kv_capacity.capacity(traffic.rate, usage)
-    return kv_capacity.capacity(
-        traffic.rate, usage, lambda rate: forecast.itl_at(model, rate, traffic.prompt, traffic.output)
-    )
+def _more_load(
+    model: StepTime | NoStepTime, traffic: Traffic | None, limits: Limits, arrivals: float | None, carries: Effect
+) -> Effect | None:
+    """Tell ITL at twice the traffic of now, or at the most that it is planned to carry; None without a fit or room."""
+    most = carries.mid if carries.mid is not None else carries.lo
+    if not isinstance(model, StepTime) or traffic is None or not arrivals or most is None:
+        return None
+    rate = min(MOST_GROWTH * arrivals, most)
+    if rate < LEAST_GROWTH * arrivals:
+        return None
+    found = forecast.itl(model, traffic.at(rate), limits, simulated=False)
+    return None if found.mid is None else _named(f"ITL at {units.rate(rate)}", found)
 
 
 def _drain(recent: Sequence[StepWindow], arrivals: float | None, found: Effect) -> Effect | None:
     queue = [each.waiting for each in recent if each.waiting is not None]
-    if not queue or queue[-1] < littles_law.STANDING_QUEUE or arrivals is None:
+    if not queue or queue[-1] < littles_law.STANDING_QUEUE or arrivals is None or found.mid is None:
         return None
-    if found.lo is None or found.mid is None or found.hi is None:
-        return None
-    return littles_law.drain(queue[-1], arrivals, found.lo, found.mid, found.hi)
-
-
-def _is_full(recent: Sequence[StepWindow]) -> bool:
-    held = [each.kv for each in recent if each.kv is not None]
-    return bool(held) and math.fsum(held) / len(held) >= FULL_CACHE
-
-
-def _resident(recent: Sequence[StepWindow], kv_tokens: float | None) -> float | None:
-    held = [each.kv for each in recent if each.kv is not None]
-    ran = [each.running for each in recent if each.running is not None]
-    if not held or not ran or kv_tokens is None:
-        return None
-    return kv_capacity.resident_tokens(math.fsum(held) / len(held), kv_tokens, math.fsum(ran) / len(ran))
+    return _named("time until the queue is gone", littles_law.drain(queue[-1], arrivals, found))
 
 
 def _arrivals(source: SourceView, recent: Sequence[StepWindow]) -> float | None:

@@ -11,16 +11,12 @@ from metrics import units
 from metrics.effect import Grade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from metrics.effect import Effect
     from metrics.observed import Target
 
 _MEANING = (
     "Load is the share of the time in which requests lengthen the steps, headroom how much more of this traffic fits."
 )
-_RATES = ("capacity", "rate with mean ITL at limit", "rate that fills the KV cache")
-"""What the rates are, in the order in which a Snapshot has them."""
 
 
 def estimates(target: Target) -> list[Block]:
@@ -28,18 +24,13 @@ def estimates(target: Target) -> list[Block]:
     if not target.estimates:
         return []
     heads = (Column("what it can take"), Column("value", right=True), Column("basis"), Column("grade"))
-    rows = tuple((name, _value(each), *_foundation(each)) for name, each in _named(target))
+    rows = tuple((_name(each), _value(each), *_foundation(each)) for each in target.estimates)
     table = Table((*heads, Column("n", right=True), Column("window", right=True)), rows)
     return [table, *_notes(target)]
 
 
-def _named(target: Target) -> Iterator[tuple[str, Effect]]:
-    rates = iter(_RATES)
-    for each in target.estimates:
-        if each.quantity == "requests_finished":
-            yield next(rates, "rate"), each
-        else:
-            yield quantity_name(each.quantity), each
+def _name(one: Effect) -> str:
+    return one.name or quantity_name(one.quantity)
 
 
 def _is_known(one: Effect) -> bool:

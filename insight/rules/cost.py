@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from insight.estimators.energy import cost
+from insight.estimators.energy import price as price_of
 from insight.impact import of_cost
 from insight.rules.placement import gpus_of
 from insight.rules.rule import Condition, Rule, Timing, unknown
@@ -71,7 +71,7 @@ def _price(source: SourceView, hourly: float, end: float) -> float | None:
     tokens = source.increase("output_tokens_total", WINDOW, end)
     if tokens is None or tokens.value < MIN_TOKENS or tokens.seconds < WINDOW / 2:
         return None
-    return cost(hourly, tokens.value / tokens.seconds, 0.0).blended
+    return price_of(hourly, tokens.value / tokens.seconds)
 
 
 ANOMALY = Rule(

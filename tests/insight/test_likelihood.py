@@ -103,18 +103,6 @@ def test_the_interval_of_a_level_holds_its_share() -> None:
     assert held / tried >= 0.9
 
 
-def test_what_lies_dormant_comes_with_the_load() -> None:
-    """A tenth of a day above the capacity of now, a third with 1.5 times the load; no capacity, no likelihood."""
-    rates = [5.0] * 96 + [8.0] * 32 + [11.0] * 16
-    found, grown = likelihood.latent(rates, 600, 10.0), likelihood.latent(rates, 600, 10.0, growth=1.5)
-    assert (found.bin, grown.bin) == ("low", "medium")
-    assert found.chance == pytest.approx(16 / 144)
-    assert grown.chance == pytest.approx(48 / 144)
-    assert "10/s" in found.text
-    assert "1.5 times" in grown.text
-    assert likelihood.latent(rates, 600, None).bin == "unknown"
-
-
 def test_hardware_elsewhere() -> None:
     """8 GPUs for a day: 0.24 %, and whose number that is."""
     found = likelihood.gpu_prior(8, DAY)
@@ -128,8 +116,3 @@ def test_hardware_elsewhere() -> None:
 def test_bins(chance: float, name: str) -> None:
     """60 and 20 %."""
     assert likelihood.called(chance) == name
-
-
-def test_what_is_active_is_certain() -> None:
-    """Now is no chance."""
-    assert likelihood.active(100.0).text == "certain (active)"

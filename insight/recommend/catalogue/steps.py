@@ -16,7 +16,7 @@ def _budget(flag: str, now: str, vague: str) -> Action:
 def _budgets(vague: str) -> dict[str, tuple[Action, ...]]:
     """Set it on each engine that has such a limit."""
     return {
-        "vllm": (_budget("--max-num-batched-tokens", "flag_max_num_batched_tokens max_num_batched_tokens", vague),),
+        "vllm": (_budget("--max-num-batched-tokens", "flag_max_num_batched_tokens", vague),),
         "sglang": (_budget("--chunked-prefill-size", "chunked_prefill_size flag_chunked_prefill_size", vague),),
         "tgi": (_budget("--max-batch-prefill-tokens", "flag_max_batch_prefill_tokens", vague),),
         "trtllm": (_budget("--max_num_tokens", "flag_max_num_tokens", vague),),
@@ -113,7 +113,7 @@ ADVICE: tuple[Advice, ...] = (
                 Action(
                     "for the lengths of now",
                     "--max-num-batched-tokens",
-                    "flag_max_num_batched_tokens max_num_batched_tokens",
+                    "flag_max_num_batched_tokens",
                     "another value",
                     restart=True,
                 ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from insight.recommend.effects import batch, cache, measured, slowness, steps
+from insight.recommend.effects import batch, cache, measured, replicas, slowness, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EFFECTS: Mapping[str, Callable[[Case], Estimate]] = {
     "admission_control": batch.admission_control,
-    "scale_out": batch.scale_out,
+    "scale_out": replicas.scale_out,
     "raise_slots": batch.raise_slots,
     "lower_max_num_seqs": cache.lower_max_num_seqs,
     "kv_cache_capacity": cache.more_room,
@@ -21,7 +21,9 @@ EFFECTS: Mapping[str, Callable[[Case], Estimate]] = {
     "kv_offload": cache.offload,
     "enable_prefix_cache": cache.enable_prefix_cache,
     "restore_prefix_cache": cache.restore_prefix_cache,
-    "balance_load": batch.balance_load,
+    "balance_load": replicas.balance_load,
+    "dynamic_scaling": replicas.dynamic_scaling,
+    "scale_in": replicas.scale_in,
     "token_budget": steps.token_budget,
     "smaller_steps": steps.token_budget,
     "shorten_prefill": steps.shorten_prefill,
@@ -30,12 +32,12 @@ EFFECTS: Mapping[str, Callable[[Case], Estimate]] = {
     "speculation_off": steps.speculation_off,
     "speculation_on": steps.speculation_on,
     "retune": steps.retune,
-    "cool_gpu": slowness.cool_gpu,
-    "power_limit": slowness.lifted,
-    "hardware_check": slowness.lifted,
+    "cool_gpu": slowness.full_clock,
+    "power_limit": slowness.full_clock,
+    "hardware_check": slowness.full_clock,
     "exclusive_gpu": slowness.lifted,
     "isolate_straggler": slowness.lifted,
-    "host_cpu": slowness.lifted,
+    "host_cpu": slowness.host_cpu,
     "ingress": measured.ingress,
     "validate_requests": measured.validate_requests,
     "error_causes": measured.error_causes,

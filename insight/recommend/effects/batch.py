@@ -1,4 +1,4 @@
-"""What queues, replicas and slots would bring: what is finished, how long requests wait."""
+"""What a capped queue and more slots would bring: what is finished, how long requests wait."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from insight.estimators import balance, capacity
+from insight.estimators import capacity
 from insight.estimators.effects import bound, unknown
-from insight.estimators.extrapolation import FAR_SHARE, interval
-from insight.estimators.forecast import SPREAD, itl_at
 from insight.objectives import label
 from insight.recommend.case import Estimate
 from insight.rules.latency import objective_for
@@ -19,17 +16,12 @@ from metrics import units
 from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from insight.estimators.steps import StepCost
     from insight.recommend.case import Case
     from insight.recommend.known import Known
 
 QUEUE_SHARE = 0.5
 """A queue is capped so that waiting takes this share of the TTFT objective: the rest is for the prefill, and for a
 queue that is not always equally long. Our own default."""
-REPLICA_LOAD = 0.85
-"""A replica is planned to work at this share of its capacity, beyond which the luck of arrivals makes queues."""
 QUEUE_SPREAD = 0.15
 """A batch is not constant, and what it finishes comes in lumps: our own margin."""
 ARRIVALS_SPREAD = 0.1
@@ -124,14 +116,15 @@ def admission_control(case: Case) -> Estimate:
     if objective is None or most_finished.mid is None:
         return Estimate(because=("a limit cannot be worked out without the rate at which requests end",))
     running = case.number("requests_running") or (case.known.batch if case.known else 0.0)
-    most = math.floor(most_finished.mid * objective.limit * QUEUE_SHARE)
+    patience = _patience(case.known, objective.limit)
+    cap = capacity.queue_cap(most_finished, round(running), patience)
     rate = units.rate(most_finished.mid)
-    if most < 1:
+    if cap.mid is None or cap.mid - round(running) < 1:
         return Estimate(because=(f"at {rate} finished even one request that waits misses {label(objective)}",))
+    most = cap.mid - round(running)
     lo, hi = most_finished.lo or most_finished.mid, most_finished.hi or most_finished.mid
-    in_flight = round(running) + most
     over = (found.arrivals or 0.0) / most_finished.mid
-    free = min(float(most), 1 / (over - 1)) if over > 1 else float(most)
+    free = min(most, 1 / (over - 1)) if over > 1 else most
     effect = Effect(
         "queue_seconds",
         now=case.number("expected_wait_seconds"),
@@ -140,52 +133,31 @@ def admission_control(case: Case) -> Estimate:
         hi=most / lo,
         unit="s",
         basis=most_finished.basis,
-        grade=max(Grade.B, most_finished.grade),
+        grade=cap.grade,
         assumptions=(f"it goes on finishing {rate}, and more than that comes", "the prefill comes on top of the wait"),
         n=most_finished.n,
         window_seconds=most_finished.window_seconds,
         valid_if=("what is refused is not sent again at once",),
     )
+    part = f"{units.value(patience, 's')} of the {units.value(objective.limit, 's')} of {label(objective)}"
     because = [
         (
-            f"N = {in_flight}: {units.count(running)} that run, and {most} that may wait, which at {rate} finished is "
-            f"half of the {units.value(objective.limit, 's')} of {label(objective)}"
+            f"N = {cap.mid:.0f} ({cap.lo:.0f} to {cap.hi or cap.mid:.0f}): {units.count(round(running))} that run, and "
+            f"{most:.0f} that may wait, which at {rate} finished takes {part}"
         )
     ]
     refused = 1 - most_finished.mid / found.arrivals if found.arrivals else 0.0
     if refused > 0:
         because.append(f"what comes above the capacity is refused at once: {units.value(refused, 'ratio')} of it now")
-    return Estimate(effect, tuple(because), {"in_flight": str(in_flight), "queue": str(most)})
+    return Estimate(effect, tuple(because), {"in_flight": f"{cap.mid:.0f}", "queue": f"{most:.0f}"})
 
 
-def scale_out(case: Case) -> Estimate:
-    """Tell how many replicas carry what comes, and what is finished then."""
-    found = flow(case)
-    one, come = found.capacity, found.arrivals
-    if one.mid is None or one.lo is None:
-        return Estimate(because=("how many replicas it takes follows from the capacity of one", *case.needs))
-    how = "measured under a queue" if one.basis == "measured" else "by its step times"
-    said = f"one replica finishes {units.rate(one.mid)} ({how})"
-    if come is None:
-        return Estimate(because=(said, "how many requests come is not known"))
-    replicas = max(2, math.ceil(come / (REPLICA_LOAD * one.lo)))
-    together = Effect(
-        "requests_finished",
-        now=None,
-        lo=replicas * one.lo,
-        mid=replicas * one.mid,
-        hi=None if one.hi is None else replicas * one.hi,
-        unit="1/s",
-        basis="model",
-        grade=max(Grade.B, one.grade),
-        assumptions=(*one.assumptions, "the load is spread evenly"),
-        n=one.n,
-        window_seconds=one.window_seconds,
-    )
-    share = units.value(come / (replicas * one.mid), "ratio")
-    because = (f"{said}, {units.rate(come)} arrive: {replicas} of them work at {share}",)
-    effect = served(come, one.now, together, assumed=(f"{replicas} replicas alike",))
-    return Estimate(effect, because, {"replicas": str(replicas)})
+def _patience(known: Known | None, limit: float) -> float:
+    """Give the seconds that a request may wait: half of the objective, less where the prefill and a step take more."""
+    if known is None or known.fitted is None or known.traffic is None:
+        return QUEUE_SHARE * limit
+    cost = known.fitted.cost
+    return min(QUEUE_SHARE * limit, limit - cost.gamma * known.traffic.prompt - cost.alpha - cost.beta * known.batch)
 
 
 def raise_slots(case: Case) -> Estimate:
@@ -226,39 +198,11 @@ def _slots_wanted(known: Known, now: float) -> int:
     """Choose the least number of slots that finish all that comes with some room, twice those of now at most."""
     model, traffic = known.fitted, known.traffic
     if model is None or traffic is None or known.arrivals is None:
-        short = known.arrivals / (REPLICA_LOAD * known.rate) if known.arrivals and known.rate else _SLOTS_FACTOR
+        short = known.arrivals / (capacity.PLANNED * known.rate) if known.arrivals and known.rate else _SLOTS_FACTOR
         return math.ceil(now * min(_SLOTS_FACTOR, short))
     slots = math.ceil(now)
     while slots < _SLOTS_FACTOR * now and (
-        model.cost.capacity(traffic.prompt, traffic.output, slots) * REPLICA_LOAD < known.arrivals
+        model.cost.capacity(traffic.prompt, traffic.output, slots) * capacity.PLANNED < known.arrivals
     ):
         slots += max(1, round(0.05 * now))
     return slots
-
-
-def balance_load(case: Case) -> Estimate:
-    """Tell the ITL over all tokens if each replica got the same."""
-    known, target = case.known, case.target
-    finished = target.quantities.get("requests_finished") if target else None
-    rates = [
-        part.rate
-        for name, part in (finished.by if finished else {}).items()
-        if name.startswith("engine=") and part.rate is not None and "reason" not in name
-    ]
-    if known is None or known.fitted is None or known.traffic is None or len(rates) < 2:
-        return Estimate(because=("what balance brings follows from the step times of one replica", *case.needs))
-    model, traffic = known.fitted, known.traffic
-    # Fitted on the sum of n engines, whose requests do not share steps: one of them has n times that beta and gamma.
-    n = len(rates)
-
-    def forecast_by(cost: StepCost) -> Callable[[float], float | None]:
-        one = replace(cost, beta=cost.beta * n, gamma=cost.gamma * n)
-        return lambda rate: itl_at(model, rate, traffic.prompt, traffic.output, one)
-
-    effect = balance.balanced(
-        rates, forecast_by(model.cost), [forecast_by(each) for each in model.replicates[:SPREAD]], now=known.itl
-    )
-    if effect.mid is None or effect.lo is None or effect.hi is None:
-        return Estimate(because=(f"to be measured: {effect.needs}",))
-    lo, hi = interval(effect.mid, [effect.lo, effect.hi], FAR_SHARE)
-    return Estimate(replace(effect, lo=lo, hi=hi, grade=Grade.C))

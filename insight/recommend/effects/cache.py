@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from insight.estimators import capacity, preemption, prefix_cache
+from insight.estimators import capacity, kv_capacity, prefix_cache
 from insight.estimators.forecast import itl_at
 from insight.recommend.case import Estimate
 from insight.recommend.effects.batch import served, served_at_most
 from metrics import units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from insight.recommend.case import Case
     from insight.recommend.known import Known
 
@@ -96,51 +94,63 @@ def lower_max_num_seqs(case: Case) -> Estimate:
 
 def _preemption_loss(known: Known) -> str:
     """Say what share of the engine's time preemptions cost."""
-    seconds = math.fsum(each.seconds for each in known.recent)
-    count = math.fsum(each.preemptions or 0.0 for each in known.recent)
-    if known.fitted is None or not count or not seconds or not known.resident:
+    lost = known.preempted
+    if lost is None or lost.lo is None or lost.hi is None or not lost.n or not lost.window_seconds:
         return ""
-    upper = preemption.proxy(count / seconds, known.resident, known.fitted.cost.gamma)
-    effect = preemption.loss(upper, known.prefix_caching, count, seconds)
-    if effect.lo is None or effect.hi is None:
-        return ""
-    return (
-        f"preemptions cost {units.value(effect.lo, 'ratio')} to {units.value(effect.hi, 'ratio')} of the engine's time "
-        f"({units.rate(count / seconds)}, each works on about {units.count(round(known.resident))} tokens again)"
-    )
+    share = f"{units.value(lost.lo, 'ratio')} to {units.value(lost.hi, 'ratio')} of the engine's time"
+    return f"preemptions cost {share} ({units.rate(lost.n / lost.window_seconds)}; {lost.assumptions[0]})"
 
 
 def enable_prefix_cache(case: Case) -> Estimate:
-    """Tell what 30 % hits would bring, for nobody knows what the prompts share; the table has 10 and 60 %, too."""
-    load = _load(case)
-    if load is None or case.known is None or case.known.itl is None:
+    """Tell what 10, 30 and 60 % hits would bring, for nobody knows what the prompts share: so there is no effect."""
+    load, known = _load(case), case.known
+    forecasts = None if known is None else _forecasts(known)
+    if load is None or known is None or known.itl is None or forecasts is None:
         return Estimate(because=("what hits bring follows from the step times", *case.needs))
-    forecast = _forecast(case.known)
-    if forecast is None:
+    rows = prefix_cache.scenarios(known.itl, load, *forecasts)
+    table = [f"{row.hit_rate * 100:.0f} % hits: {said}" for row in rows if (said := _scenario(row))]
+    if not table:
         return Estimate(because=case.needs)
-    rows = prefix_cache.scenarios(case.known.itl, load, forecast, lambda _: None)
-    known = [(row.hit_rate, row.itl.mid) for row in rows if row.itl.mid is not None]
-    words = [f"{hits * 100:.0f} % hits: ITL {units.value(seconds, 's')}" for hits, seconds in known]
-    if not words:
-        return Estimate(because=case.needs)
-    table = f"{'; '.join(words)}; now {units.value(case.known.itl, 's')}"
-    return Estimate(because=(table, "what prompts share is not known: so this is a table and no prediction"))
+    now = f"now ITL {units.value(known.itl, 's')}"
+    if known.capacity.mid is not None:
+        now += f", {units.rate(known.capacity.mid)} at most"
+    return Estimate(
+        because=(f"{'; '.join(table)}; {now}", "what prompts share is not known: so this is a table and no prediction")
+    )
+
+
+def _scenario(row: prefix_cache.Scenario) -> str:
+    itl = "" if row.itl.mid is None else f"ITL {units.value(row.itl.mid, 's')}"
+    most = "" if row.capacity.mid is None else f"{units.rate(row.capacity.mid)} at most"
+    return ", ".join(filter(None, (itl, most)))
 
 
 def restore_prefix_cache(case: Case) -> Estimate:
-    """Tell what ITL would be with the hit rate of before."""
+    """Tell what ITL would be with the hit rate of before; where a queue stands, how much would be finished."""
     known, share = case.known, case.evidence("prompt_tokens_cached")
     load = _load(case)
     if known is None or known.itl is None or load is None or share is None or not share.threshold:
         return Estimate(because=("what the hits brought follows from the step times", *case.needs))
     usual = min(0.99, 2 * share.threshold)
     expected = prefix_cache.HitRate(max(0.0, usual - prefix_cache.UNCERTAIN_HITS), usual, "the hit rate of before")
-    forecast = _forecast(known)
-    if forecast is None:
+    forecasts = _forecasts(known)
+    if forecasts is None or known.fitted is None:
         return Estimate(because=case.needs)
-    effect = prefix_cache.itl(known.itl, load, expected, forecast)
-    because = (f"before, {units.value(usual, 'ratio')} of prompt tokens came from the cache",)
-    return Estimate(None if effect.basis == "unknown" else effect, because)
+    itl_at, capacity_at = forecasts
+    effect = prefix_cache.itl(known.itl, load, expected, itl_at)
+    if known.capacity.basis == "measured":
+        more = prefix_cache.capacity(known.capacity.mid, load, expected, capacity_at)
+        effect = served(known.arrivals, known.rate, more) or effect
+    because = [f"before, {units.value(usual, 'ratio')} of prompt tokens came from the cache"]
+    ttft = case.target.quantities.get("ttft_seconds") if case.target else None
+    if ttft is not None and ttft.mean:
+        least = prefix_cache.ttft(ttft.mean, load, expected, known.fitted.cost.gamma)
+        saved = ttft.mean - (least.hi or 0.0)
+        because.append(
+            f"of a mean TTFT of {units.value(ttft.mean, 's')} at least {units.value(saved, 's')} goes with it, by the "
+            "prompt tokens that need not be worked on; more, where requests wait"
+        )
+    return Estimate(None if effect.basis == "unknown" else effect, tuple(because))
 
 
 def _load(case: Case) -> prefix_cache.Load | None:
@@ -163,9 +173,13 @@ def _load(case: Case) -> prefix_cache.Load | None:
     return prefix_cache.Load(prompt, hit, begun, math.fsum(each.seconds for each in recent))
 
 
-def _forecast(known: Known) -> Callable[[float], float | None] | None:
-    """Foretell ITL by the prompt tokens worked on for a request, at the traffic of now."""
+def _forecasts(known: Known) -> tuple[prefix_cache.Forecast, prefix_cache.Forecast] | None:
+    """Foretell ITL and capacity by the prompt tokens worked on for a request, at the traffic of now."""
     model, traffic = known.fitted, known.traffic
     if model is None or traffic is None or not model.tells_apart:
         return None
-    return lambda prompt: itl_at(model, traffic.rate, prompt, traffic.output)
+    batch = kv_capacity.largest_batch(known.slots, known.kv_tokens, known.resident)
+    return (
+        lambda prompt: itl_at(model, traffic.rate, prompt, traffic.output),
+        lambda prompt: None if batch is None else model.cost.capacity(prompt, traffic.output, batch),
+    )

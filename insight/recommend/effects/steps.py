@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from insight.estimators import capacity, speculation
+from insight.estimators import capacity, drift, kv_capacity, speculation
 from insight.estimators.effects import bound
 from insight.estimators.extrapolation import BOUND_SHARE
 from insight.estimators.forecast import itl_at
 from insight.estimators.steps import StepCost
+from insight.estimators.traffic import observed
 from insight.objectives import label
 from insight.recommend.case import Estimate
 from insight.rules.latency import objective_for
@@ -99,14 +100,13 @@ def speculation_off(case: Case) -> Estimate:
     length, known = _accepted(case), case.known
     if known is None or known.itl is None:
         return Estimate(because=("to be measured: ITL with it off, at this load",))
-    step_on = known.itl * (length.value if length else 1.0)
-    effect = speculation.switched_off(length, step_on, None)
-    waste = (
-        []
-        if length is None or length.waste is None
-        else [f"{length.waste * 100:.0f} % of drafted tokens are thrown away"]
-    )
-    return Estimate(because=(*waste, f"to be measured: {effect.needs}"))
+    effect = speculation.switched_off(length, known.itl * (length.value if length else 1.0))
+    because = []
+    if length is not None:
+        span = f"{units.digits(length.value)} tokens a step ({units.digits(length.lo)} to {units.digits(length.hi)})"
+        thrown = f", {length.waste * 100:.0f} % of what is drafted is thrown away" if length.waste is not None else ""
+        because.append(f"{span} by {units.count(length.drafts)} drafts{thrown}")
+    return Estimate(because=(*because, f"to be measured: {effect.needs}"))
 
 
 def speculation_on(case: Case) -> Estimate:
@@ -126,7 +126,27 @@ def retune(case: Case) -> Estimate:
     headroom = known.headroom.mid if known.headroom.mid is not None else known.headroom.lo
     words = "" if headroom is None else f": {units.value(headroom, 'ratio')} more would fit"
     most, come = units.rate(known.capacity.mid), units.rate(known.arrivals)
-    return Estimate(because=(f"of the traffic of now the server can finish {most}, {come} come{words}",))
+    because = (f"of the traffic of now the server can finish {most}, {come} come{words}",)
+    moved = _moved(known) if case.risk.id == "model_drift" else ""
+    return Estimate(because=(*because, moved) if moved else because)
+
+
+def _moved(known: Known) -> str:
+    """Say what the lengths of now mean for the capacity, against those of the first half of what was watched."""
+    batch = kv_capacity.largest_batch(known.slots, known.kv_tokens, known.resident)
+    then = observed(known.before[: len(known.before) // 2])
+    if known.fitted is None or known.traffic is None or batch is None or then is None:
+        return ""
+    before, now = (capacity.slot_capacity(known.fitted, each, batch).mid for each in (then, known.traffic))
+    requests, seconds = (math.fsum(getattr(each, of) for each in known.recent) for of in ("ttft_count", "seconds"))
+    found = drift.capacity_effect(before, now, requests, seconds)
+    if found.lo is None or found.mid is None or found.hi is None:
+        return f"what the lengths of now do to its capacity is not known: needs {found.needs}"
+    span = f"{units.digits(found.lo)} to {units.rate(found.hi)}, grade {found.grade.value}"
+    return (
+        f"at {units.count(round(batch))} requests at once the lengths of before allowed {units.rate(found.now)}, those "
+        f"of now {units.rate(found.mid)} ({span})"
+    )
 
 
 def _graded(case: Case) -> bool:

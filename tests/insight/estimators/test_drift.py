@@ -96,11 +96,10 @@ def test_chi_squared(freedom: int, value: float) -> None:
 
 
 def test_the_effect_goes_by_the_fit_not_by_the_statistic() -> None:
-    """Capacity times the ratio of the forecasts, its interval wider the more the mix changes."""
-    found = drift(observed([50.0] * 10), observed([50.0] * 10))
-    slight, strong = capacity_effect(found, 8.0, 10.0, 9.0), capacity_effect(found, 8.0, 10.0, 6.0)
-    assert slight.mid == pytest.approx(7.2)
-    assert slight.lo == pytest.approx(8 * (0.9 - 0.03))
+    """From one forecast to the other, the interval wider the more the mix changes."""
+    slight, strong = capacity_effect(10.0, 9.0, 300.0, 60.0), capacity_effect(10.0, 6.0, 300.0, 60.0)
+    assert (slight.now, slight.mid, slight.n, slight.window_seconds) == (10.0, 9.0, 300.0, 60.0)
+    assert slight.lo == pytest.approx(10 * (0.9 - 0.03))
     assert (slight.grade, strong.grade) == (Grade.B, Grade.C)
-    assert capacity_effect(found, 8.0, None, 9.0).basis == "unknown"
-    assert capacity_effect(None, 8.0, 10.0, 9.0).needs
+    assert capacity_effect(None, 9.0, 300.0, 60.0).basis == "unknown"
+    assert capacity_effect(10.0, None, 300.0, 60.0).needs

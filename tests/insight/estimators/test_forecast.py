@@ -9,7 +9,7 @@ from insight.estimators import capacity, forecast
 from insight.estimators.extrapolation import interval, systematic
 from insight.estimators.step_time import NoStepTime, StepTime
 from insight.estimators.steps import Limits, StepCost, simulate
-from insight.estimators.traffic import Traffic, steady
+from insight.estimators.traffic import Traffic
 from metrics.effect import Effect, Grade
 from tests.evaluation.ramp import LIMITS, RAMP, RATES, TRUE_COST, part
 
@@ -68,13 +68,12 @@ def test_itl_at_another_load_is_that_of_a_long_run(simulated: bool) -> None:
 
 
 def test_near_saturation_there_is_no_value() -> None:
-    """Above a load of 0.85 ITL is only bounded from below, and TTFT is not told."""
+    """Above a load of 0.85 ITL is only bounded from below."""
     effect = forecast.itl(MODEL, MIX.at(9.0), LIMITS)
     assert (effect.basis, effect.mid, effect.hi, effect.grade) == ("bound", None, None, Grade.C)
     assert effect.lo is not None
     assert effect.lo > 0.025
     assert "near saturation: the load would be 0.9" in effect.assumptions[0]
-    assert forecast.ttft(MODEL, MIX.at(9.0), LIMITS).basis == "unknown"
     assert forecast.itl_at(MODEL, 9.0, 283, 80) is None
 
 
@@ -177,16 +176,6 @@ def test_another_mix_needs_costs_that_are_told_apart() -> None:
     assert forecast.rate_within(MODEL, longer, LIMITS, 0.015).basis == "unknown"
 
 
-def test_ttft_needs_the_lengths_of_prompts() -> None:
-    """With the histogram TTFT is told within 20 %; with prompts that are all alike it is not told."""
-    assert "histogram" in forecast.ttft(MODEL, steady(5.0, MIX.prompt, 80.0), LIMITS).needs
-    phase = part(RAMP, "r5.5")
-    lo, mid, hi = ends(forecast.ttft(MODEL, phase.traffic, LIMITS))
-    measured = phase.mean("ttft_sum", "ttft_count")
-    assert mid == pytest.approx(measured, rel=0.2)
-    assert lo < measured < hi
-
-
 def test_the_load_is_told_or_bounded() -> None:
     """rho = rate * kappa by the model; without one at least 1 - light ITL / step time, which is not above the truth."""
     lo, mid, hi = ends(capacity.load(MODEL, MIX))
@@ -221,14 +210,24 @@ def test_headroom_is_what_is_left_to_a_limit() -> None:
 
 
 def test_the_queue_cap_counts_the_batch_in() -> None:
-    """vLLM's limit is on all in flight: 32 that run, and what capacity works off within the objective."""
-    carried = capacity.slot_capacity(MODEL, MIX, 32)
-    lo, mid, hi = ends(capacity.queue_cap(MODEL, carried, MIX, 32, 2.0))
-    patience = 2.0 - 0.242e-3 * MIX.prompt - (5.81e-3 + 32 * 0.470e-3)
-    assert mid == 32 + int(ends(carried)[1] * patience)
+    """vLLM's limit is on all in flight: 32 that run, and what capacity works off in a second."""
+    one = capacity.slot_capacity(MODEL, MIX, 32)
+    lo, mid, hi = ends(capacity.queue_cap(one, 32, 1.0))
+    assert mid == 32 + int(ends(one)[1])
     assert lo <= mid <= hi
-    impossible = capacity.queue_cap(MODEL, carried, MIX, 32, 0.05)
-    assert (impossible.basis, impossible.hi) == ("bound", 0.0)
+    assert capacity.queue_cap(capacity.slot_capacity(MODEL, MIX, 512), 512, 1.0).basis == "unknown"
+
+
+def test_a_replica_is_planned_with_room() -> None:
+    """It carries 85 % of its capacity, or what keeps the ITL objective where that is less; a bound stays a bound."""
+    most = capacity.slot_capacity(MODEL, MIX, 32)
+    loose, strict = (forecast.rate_within(MODEL, MIX, LIMITS, limit) for limit in (0.5, 0.012))
+    assert ends(capacity.carried(most, loose)) == pytest.approx(tuple(0.85 * each for each in ends(most)))
+    assert capacity.carried(most, strict) is strict
+    bounded = capacity.carried(capacity.slot_capacity(MODEL, MIX, 512), loose)
+    assert (bounded.basis, bounded.mid) == ("bound", None)
+    nothing = capacity.measured_capacity([], None)
+    assert capacity.carried(nothing, loose).needs == nothing.needs
 
 
 def test_a_token_budget_bounds_the_longest_step() -> None:

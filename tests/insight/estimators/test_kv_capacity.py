@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from insight.estimators import kv_capacity
 from insight.estimators.steps import Limits, StepCost, second_order, simulate
-from insight.estimators.traffic import steady
 from metrics.effect import Grade
+from tests.insight.estimators.mixes import alike
 
 COST = StepCost(0.006, 0.0004, 0.00025)
 
@@ -16,10 +16,8 @@ def itl(rate: float) -> float | None:
     return second_order(COST, rate, 280.0, 80.0)
 
 
-def test_token_seconds_by_littles_law() -> None:
-    """Half of 10 000 tokens at 2 requests a second: each occupies 2500 token-seconds."""
-    assert kv_capacity.token_seconds(0.5, 10_000, 2.0) == 2500
-    assert kv_capacity.token_seconds(0.5, 10_000, 0.0) is None
+def test_a_running_request_holds_its_share() -> None:
+    """Half of 10 000 tokens among ten are 500 each; with hardly one running nobody knows."""
     assert kv_capacity.resident_tokens(0.5, 10_000, 10) == 500
     assert kv_capacity.resident_tokens(0.5, 10_000, 0.4) is None
 
@@ -40,30 +38,30 @@ def test_without_a_forecast_it_is_an_upper_bound() -> None:
 
 
 def test_the_fixed_point() -> None:
-    """At the rate found, the usage of now times rate and ITL is 0.9; twice the cache moves it by less than twice."""
-    found = kv_capacity.capacity(4.0, 0.4, itl)
+    """At the rate found, the usage of now times rate and ITL is 0.9; as far as twice the rate of now it is grade B."""
+    found = kv_capacity.capacity(4.0, 0.4, itl, 20.0, 60.0)
     assert found.mid is not None
     now, then = itl(4.0), itl(found.mid)
     assert now is not None
     assert then is not None
-    assert 0.4 * found.mid / 4.0 * then / now == pytest.approx(0.9)
-    doubled = kv_capacity.capacity(4.0, 0.4, itl, growth=2.0)
-    assert doubled.mid is not None
-    assert found.mid < doubled.mid < 2 * found.mid
-    assert found.grade is Grade.B
+    assert 0.4 * found.mid / 4.0 * then / now == pytest.approx(0.9, rel=1e-4)
+    assert (found.grade, found.n, found.window_seconds) == (Grade.B, 20.0, 60.0)
+    assert found.lo == pytest.approx(0.9 * found.mid)
+    far = kv_capacity.capacity(1.0, 0.02, itl)
+    assert far.mid is not None
+    assert far.grade is Grade.C
+    assert far.hi == pytest.approx(1.2 * far.mid)
 
 
-@given(st.floats(0.2, 5.0), st.floats(0.02, 0.99), st.floats(0.5, 3.0))
-def test_it_is_below_the_upper_bound_and_its_interval_holds_it(rate: float, usage: float, growth: float) -> None:
+@given(st.floats(0.2, 5.0), st.floats(0.02, 0.99))
+def test_it_is_below_the_upper_bound_and_its_interval_holds_it(rate: float, usage: float) -> None:
     """The solution never passes the bound without a forecast where the cache has room, and lo <= mid <= hi."""
-    others = [lambda x, k=k: None if (found := itl(x)) is None else found * (1 + k * x) for k in (0.0, 0.02)]
-    found = kv_capacity.capacity(rate, usage, itl, others, growth)
+    found = kv_capacity.capacity(rate, usage, itl)
     assert found.lo is not None
     assert found.mid is not None
     assert found.hi is not None
     assert found.lo <= found.mid <= found.hi
-    most = rate * 0.9 * growth / usage
-    assert found.mid <= max(most, rate) * (1 + 1e-9)
+    assert found.mid <= max(rate * 0.9 / usage, rate) * (1 + 1e-9)
 
 
 def test_nothing_running_says_nothing() -> None:
@@ -77,14 +75,6 @@ def test_nothing_running_says_nothing() -> None:
         assert found.needs
 
 
-def test_time_to_full() -> None:
-    """A usage that rises by 1 % in 10 s from 0.5 is full in 500 s less the time that was watched."""
-    times = [float(second) for second in range(0, 301, 10)]
-    found = kv_capacity.time_to_full(times, [0.5 + 0.001 * time for time in times])
-    assert found.mid == pytest.approx(200, rel=0.01)
-    assert kv_capacity.time_to_full(times, [0.5 for _ in times]).basis == "unknown"
-
-
 def test_the_first_limit_is_named() -> None:
     """The least of the known limits comes first."""
     assert kv_capacity.binding({"slots": 9.0, "kv_cache": 4.0, "objective": None}) == "kv_cache"
@@ -95,7 +85,7 @@ def test_the_simulated_cache_is_as_full_as_predicted() -> None:
     """At the rate that was predicted for 90 %, from 40 % at 3 requests/s, the step simulation has 90 %, within 8 %."""
 
     def resident(rate: float) -> float:
-        ended = simulate(COST, steady(rate, 280.0, 80.0), Limits(512, 8192), 3000.0, warm_up=60.0, seed=1)
+        ended = simulate(COST, alike(rate, 280.0, 80.0), Limits(512, 8192), 3000.0, warm_up=60.0, seed=1)
         return ended.batch * (280.0 + 40.0)
 
     held = resident(3.0)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators import scaling
-from insight.estimators.scaling import DAY, Policy
-from metrics.effect import Grade
+from insight.estimators.scaling import Policy
+from metrics.effect import Effect, Grade
 
 MINUTE = 60.0
 DAYS = [10 + 8 * math.sin(2 * math.pi * i / 1440) for i in range(1440)]
@@ -60,32 +60,35 @@ def test_a_replay_stays_within_its_bounds(
     assert 0 <= found.unmet_requests <= sum(rates) * MINUTE * (1 + 1e-9)
 
 
-def test_saving_by_a_day() -> None:
+def carries(lo: float, mid: float | None, hi: float | None) -> Effect:
+    return Effect("requests_finished", None, lo, mid, hi, "1/s", "model", Grade.B)
+
+
+FIVE = carries(4.5, 5.0, 5.5)
+
+
+def test_hours_of_a_day() -> None:
     """Six replicas where the busiest minute needs four and the mean two and a half: 96 h, and fewer that follow."""
-    static = scaling.saving(DAYS, MINUTE, 6, (4.5, 5.0, 5.5), None)
+    static = scaling.spent(DAYS, MINUTE, 6, FIVE, None)
     assert (static.now, static.mid) == (144.0, 96.0)
-    follows = scaling.saving(DAYS, MINUTE, 6, (4.5, 5.0, 5.5), Policy(start_seconds=120))
+    follows = scaling.spent(DAYS, MINUTE, 6, FIVE, Policy(start_seconds=120))
     assert follows.lo is not None
     assert follows.mid is not None
     assert follows.hi is not None
     assert 24 * 2.0 < follows.lo <= follows.mid <= follows.hi < 96.0
     assert follows.grade is Grade.B
-    assert "medium" in follows.assumptions[1]
+    assert "1 d of load replayed" in follows.assumptions
 
 
 def test_how_much_a_recording_allows_to_say() -> None:
-    """Less than a day speaks of itself alone, grade C; a week is of high confidence; none says what is missing."""
-    hour = scaling.saving(DAYS[:60], MINUTE, 6, (4.5, 5.0, 5.5), None)
+    """Less than a day speaks of itself alone, grade C; none says what is missing."""
+    hour = scaling.spent(DAYS[:60], MINUTE, 6, FIVE, None)
     assert (hour.grade, hour.basis) == (Grade.C, "bound")
-    assert "this window only" in hour.assumptions[1]
-    week = scaling.saving(DAYS * 7, MINUTE, 6, (4.5, 5.0, 5.5), None)
-    assert week.window_seconds == 7 * DAY
-    assert "high" in week.assumptions[1]
-    assert scaling.saving([], MINUTE, 6, (4.5, 5.0, 5.5), None).needs
+    assert "1 h of load replayed" in hour.assumptions
+    assert scaling.spent([], MINUTE, 6, FIVE, None).needs
 
 
-def test_a_cold_start_costs_at_most_what_came() -> None:
-    """2/s above what the others carry for 45 s are 90 requests, each late by what was measured."""
-    assert scaling.cold_start(12, 10, 45).hi == 90
-    assert scaling.cold_start(12, 10, 45, excess_ttft=1.5).hi == 135
-    assert scaling.cold_start(8, 10, 45).hi == 0
+def test_a_bound_of_what_one_carries_bounds_the_hours() -> None:
+    """Of a replica that carries at least 4.5 a second it is only known that so many hours are enough."""
+    found = scaling.spent(DAYS, MINUTE, 6, carries(4.5, None, None), None)
+    assert (found.basis, found.lo, found.mid, found.hi) == ("bound", None, None, 96.0)

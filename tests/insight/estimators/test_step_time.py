@@ -125,6 +125,8 @@ def test_too_few_windows_are_refused_with_how_many_more() -> None:
     longer = [replace(each, itl_count=each.itl_count * 5 / 3) for each in longer]
     assert fitted(longer).windows == 25
     assert "0 windows" in refused([]).reason
+    preempting = [replace(each, preemptions=2.0) for each in varied(60, seed=7)]
+    assert refused([*varied(30), *preempting]).needs == "traffic without preemptions for 30 s more"
 
 
 @pytest.mark.parametrize(

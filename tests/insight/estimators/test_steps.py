@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insight.estimators.steps import Limits, StepCost, replay, second_order, simulate
-from insight.estimators.traffic import Traffic, arrivals, lengths, mean, observed, steady
+from insight.estimators.traffic import Traffic, arrivals, lengths, mean, observed
 from metrics.histogram import Histogram
 from tests.captures import load
 from tests.evaluation.ramp import LIMITS, RAMP, RATES, TRUE_COST, part
+from tests.insight.estimators.mixes import alike
 
 COST = StepCost(alpha=0.010, beta=0.001, gamma=0.0001)
 MIX = ((50.0, 1 / 3), (200.0, 1 / 3), (600.0, 1 / 3))
@@ -57,7 +58,7 @@ def test_an_overloaded_server_finishes_what_its_slots_allow() -> None:
 
 def test_the_same_seed_gives_the_same_traffic() -> None:
     """Nothing is drawn but from the seed."""
-    traffic = steady(5.0, 300, 80)
+    traffic = alike(5.0, 300, 80)
     runs = [simulate(TRUE_COST, traffic, LIMITS, 60, seed=seed) for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
 
@@ -103,7 +104,7 @@ def test_the_closed_form_is_a_little_below_the_simulation(
 ) -> None:
     """Without slots in the way: up to 8 % low for an engine bound by compute, 5 by overhead, 13 for one like a GPU."""
     rate = load / cost.work(prompt, output)
-    simulated = simulate(cost, steady(rate, prompt, output), Limits(4096, 65_536), 8000 / rate, warm_up=30).itl
+    simulated = simulate(cost, alike(rate, prompt, output), Limits(4096, 65_536), 8000 / rate, warm_up=30).itl
     closed = second_order(cost, rate, prompt, output)
     assert simulated is not None
     assert closed is not None
@@ -123,7 +124,7 @@ def test_arrivals_are_as_many_and_as_long_as_asked_for() -> None:
     assert len(drawn) / 2000 == pytest.approx(10.0, rel=0.03)
     assert sum(prompt for _, prompt, _ in drawn) / len(drawn) == pytest.approx(283.3, rel=0.03)
     assert sum(output for *_, output in drawn) / len(drawn) == pytest.approx(79.4, rel=0.001)
-    assert arrivals(steady(0.0, 1, 1), 100, random.Random(0)) == []
+    assert arrivals(alike(0.0, 1, 1), 100, random.Random(0)) == []
 
 
 @given(st.lists(st.floats(0, 1000), min_size=4, max_size=4).filter(lambda counts: sum(counts) > 1), st.floats(1, 2000))

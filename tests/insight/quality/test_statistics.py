@@ -11,7 +11,6 @@ from insight.quality.statistics import (
     bootstrap_difference,
     bootstrap_macro_f1,
     bootstrap_mean,
-    difference,
     fisher,
     macro_f1,
     mcnemar,
@@ -168,14 +167,6 @@ def test_the_bootstrap_of_macro_f1() -> None:
     assert found is not None
     assert found.value == pytest.approx(1 / 3)
     assert found.lo < found.value < found.hi
-
-
-def test_difference_of_two_shares() -> None:
-    """56 of 70 less 48 of 80: Newcombe (1998), table II, method 10; none without observations."""
-    found = difference(56, 70, 48, 80)
-    assert found is not None
-    assert (round(found.value, 4), round(found.lo, 4), round(found.hi, 4), found.n) == (0.2, 0.0524, 0.3339, 70)
-    assert difference(0, 0, 1, 2) is None
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))

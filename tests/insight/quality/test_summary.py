@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from insight.quality.fault import Fault
+from insight.quality.holdout import held_out
 from insight.quality.summary import WINDOW_SECONDS, cut_off, newest, summarise
 from metrics.quality import Arm, Graded, Outcome
 
@@ -53,13 +54,24 @@ def test_families_and_servers() -> None:
     one, two = [*rows(2, 0), *rows(0, 1, "j", "g")], rows(0, 2)
     found = summarise({"one": one, "two": two}, NOW)["accuracy"]
     assert found.count == 5.0
-    assert {name: (part.value, part.count) for name, part in found.by.items()} == {
+    parts = {name: (part.value, part.count) for name, part in found.by.items() if not name.startswith("half=")}
+    assert parts == {
         "family=f": (0.5, 4.0),
         "family=g": (0.0, 1.0),
         "target=one": (pytest.approx(2 / 3), 3.0),
         "target=two": (0.0, 2.0),
     }
     assert "target=one" not in summarise({"one": one}, NOW)["accuracy"].by
+
+
+def test_the_half_that_is_held_out_is_told_apart() -> None:
+    """A server that was made to answer the open half is wrong on the other; where one half was asked there is none."""
+    asked = [row(f"i{n}", WRONG if held_out(f"i{n}", NOW) else RIGHT) for n in range(40)]
+    by = summarise({"s": asked}, NOW)["accuracy"].by
+    assert (by["half=open"].value, by["half=held out"].value) == (1.0, 0.0)
+    assert (by["half=open"].count or 0) + (by["half=held out"].count or 0) == 40
+    only = [each for each in asked if each.outcome is RIGHT]
+    assert "half=open" not in summarise({"s": only}, NOW)["accuracy"].by
 
 
 def test_means() -> None:

@@ -121,12 +121,18 @@ def known(binding: str | None = None, rate: float | None = None, arrivals: float
         kv_tokens=None,
         resident=None,
         prefix_caching=None,
+        day=(),
         load=nothing,
         capacity=capacity,
         within=nothing,
         headroom=nothing,
         full_cache=nothing,
+        carries=nothing,
+        more_load=None,
         drain=None,
+        preempted=None,
+        energy=None,
+        cost=None,
         binding=binding,
     )
 

@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from insight.estimators import littles_law
 from insight.estimators.step_time import NoStepTime
 from insight.objectives import parse_objectives
+from insight.recommend import cache_use
 from insight.recommend.knowledge import REFIT_SECONDS, Knowledge
 from insight.settings import Settings
+from metrics import units
 from metrics.sample import Source
 from metrics.store import Store
 from metrics.view import View
@@ -120,14 +122,98 @@ def test_a_load_that_was_not_steady_is_known_less_surely(
     """Where Little's law does not hold within its limit, here none at all, the grade falls, and why is said."""
     server = watched("healthy")
     steady = server.known().load
-    monkeypatch.setattr(littles_law, "SUMS_LIMIT", 0.0)
+    monkeypatch.setattr(littles_law, "REQUESTS_LIMIT", 0.0)
     anew = Knowledge()
     anew.observe(server.view.of("http://a"))
     known = anew.of(server.view.of("http://a"), Settings(), None)
     assert known is not None
     assert (steady.grade, known.load.grade) == ("B", "C")
-    assert any("not steady" in each for each in known.load.assumptions)
+    assert "rate times time in it gives" in known.load.valid_if[-1]
     assert known.load.mid == steady.mid
+    assert {each.grade for each in (known.capacity, known.full_cache)} == {"C"}
+
+
+def test_what_it_is_called_is_said_by_each_estimate(watched: Callable[..., Watched]) -> None:
+    """Four estimates are rates: each has a name of its own, and no two the same."""
+    for scenario in ("healthy", "overload"):
+        names = [each.name for each in watched(scenario).known().estimates]
+        assert all(names)
+        assert len(set(names)) == len(names)
+        assert names[:5] == [
+            "load",
+            "capacity",
+            "rate with mean ITL at limit",
+            "rate that fills the KV cache",
+            "headroom",
+        ]
+
+
+def test_more_replicas_are_asked_for_only_where_one_does_not_do(watched: Callable[..., Watched]) -> None:
+    """31 a second over 18.4, of which 85 % are planned for, are two; a healthy server needs no other."""
+    found = watched("overload").known().replicas
+    assert found is not None
+    assert (found.mid, found.basis) == (2, "measured")
+    assert found.hi in {2, 3}
+    assert watched("healthy").known().replicas is None
+
+
+def test_itl_is_foretold_for_more_load_where_there_is_room(watched: Callable[..., Watched]) -> None:
+    """At the 12 to 13 a second that fit, ITL is what the same server does there; under overload there is no more."""
+    known = watched("healthy", 300, facts={"flag_max_num_seqs": "128"}).known()
+    assert known.more_load is not None
+    assert known.carries.mid is not None
+    assert known.arrivals is not None
+    rate = min(2 * known.arrivals, known.carries.mid)
+    assert known.more_load.name == f"ITL at {units.rate(rate)}"
+    there = watched("healthy", 300, workload={"requests_per_second": rate}).view.of("http://a")
+    itl = there.histogram("itl_seconds", 200.0)
+    assert itl is not None
+    assert itl.mean is not None
+    assert known.more_load.lo is not None
+    assert known.more_load.hi is not None
+    assert known.more_load.lo <= itl.mean <= known.more_load.hi
+    assert watched("overload").known().more_load is None
+
+
+def test_the_rate_that_fills_the_cache_has_an_interval(watched: Callable[..., Watched]) -> None:
+    """What a fit foretells is never known to the digit."""
+    found = watched("healthy").known().full_cache
+    assert found.lo is not None
+    assert found.mid is not None
+    assert found.hi is not None
+    assert found.lo < found.mid < found.hi
+    assert found.n == 20
+
+
+def test_what_preemptions_cost_is_told_where_there_are_any(watched: Callable[..., Watched]) -> None:
+    """With step times from before, a full cache costs a part of the time; one that preempts from the start says why."""
+    full, roomy = watched("cache_pressure", 300), watched("healthy")
+    known, model = full.known(), roomy.known().model
+    assert known.preempted is None
+    assert "without preemptions" in known.needs
+    source = full.view.of("http://a")
+    found = cache_use.lost(source, model, known.recent, known.resident, caching=True)
+    assert found is not None
+    assert found.lo is not None
+    assert found.hi is not None
+    assert 0 < found.lo < found.hi < 0.5
+    assert found.n == sum(each.preemptions or 0.0 for each in known.recent)
+    assert cache_use.lost(source, model, roomy.known().recent, known.resident, caching=True) is None
+
+
+def test_tokens_that_are_worked_on_again_tell_the_loss_better(watched: Callable[..., Watched]) -> None:
+    """Where the server counts them (vLLM 0.16 to 0.19) 3000 a second at 35 us each are a tenth of its time."""
+    full, model = watched("cache_pressure", 300), watched("healthy").known().model
+    store = Store()
+    newest = full.store.sources["http://a"].newest
+    for second in range(70):
+        again = {"prompt_tokens_recomputed": 3000.0 * second}
+        store.add(replace(newest, wall=1.8e9 + second, mono=float(second), counters={**newest.counters, **again}))
+    source = View(store, 69.0, 1.8e9 + 69).of("http://a")
+    found = cache_use.lost(source, model, full.known().recent, None, caching=None)
+    assert found is not None
+    assert found.mid == pytest.approx(0.105, rel=0.1)
+    assert found.grade == "B"
 
 
 def test_a_server_that_tells_nothing_does_not_keep_others_waiting(watched: Callable[..., Watched]) -> None:

@@ -146,8 +146,20 @@ def capacity(arriving: float, capacity: float) -> tuple[Effect, ...]:
             84,
             69.0,
             valid_if=stays,
+            name="capacity",
         ),
-        Effect("requests_finished", None, None, None, None, "1/s", "unknown", Grade.D, needs="steps of more sizes"),
+        Effect(
+            "requests_finished",
+            None,
+            None,
+            None,
+            None,
+            "1/s",
+            "unknown",
+            Grade.D,
+            needs="steps of more sizes",
+            name="rate with mean ITL at limit",
+        ),
         Effect("headroom", more, least, more, most, "ratio", "measured", Grade.A, assumed, 84, 69.0, valid_if=stays),
     )
 
