@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SILENCE = 10.0
 """Seconds without a snapshot after which the screen says so."""
-MARKED = 2.5
+MARKED = 3.0
 """Seconds for a mark, counted at each second: it is set, and the keys are needed again."""
 
 

@@ -60,6 +60,7 @@ TWO_COLUMNS = 76
 """Cells from which on two graphs stand side by side."""
 _GROWTH = (
     ("verdict", 2),
+    ("targets", 6),
     ("risks", 4),
     ("gpus", 3),
     ("ttft", 7),
@@ -74,6 +75,7 @@ _GROWTH = (
 def _bands(width: int, height: int, counts: Counts) -> list[Band]:
     if not counts.measured:
         return _bands_of_nothing(counts)
+    several = counts.targets > 1
     small = width < 56 or height < 17
     wide = width >= TWO_COLUMNS
     tall = height >= 34
@@ -84,7 +86,9 @@ def _bands(width: int, height: int, counts: Counts) -> list[Band]:
     bands = [
         Band(("header",), 1, 1, 1),
         Band(("verdict",), 0, min(2, counts.verdict) if height > 8 else 1, max(1, counts.verdict)),
-        Band(("targets",), 6, 3, 2 + counts.targets) if counts.targets > 1 and height >= 28 else None,
+        Band(("targets",), 6, 2 + min(3, counts.targets), 2 + counts.targets)
+        if counts.targets > 1 and height >= 28
+        else None,
         Band(("score",), 9, 1, score) if not small else None,
         Band(("numbers",), 4, 2, 2) if small else None,
         Band(("ttft", "throughput") if wide else ("ttft",), 7 if not small else 16, graph, height),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from metrics import units
 from metrics.sample import State
+from tui.rows import cells, crop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,6 +64,11 @@ def quantity(name: str) -> str:
         said = value.replace("_", " ")
         return f"throttled by {said}" if base == "throttle" else f"{quantity(base)}, {said}"
     return QUANTITIES.get(name) or _UNIT.sub("", name).replace("_", " ")
+
+
+def model(name: str, room: int) -> str:
+    """Name a model, without its maker or folder where there is no room for that."""
+    return crop(name if cells(name) <= room else name.rsplit("/", 1)[-1], room)
 
 
 def gpu(name: str) -> str:

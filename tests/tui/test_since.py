@@ -36,7 +36,7 @@ def test_another_load_is_said_before_all_else() -> None:
     """Numbers of another load are no comparison: that has its place in the shortest line."""
     before = canned.since().before
     more = {**canned.since().after, "requests_arrived": canned.counter(5.0)}
-    assert line(80, before=before, after=more, alike=False).endswith("load 3.1 → 5 req/s: not alike")
+    assert line(80, before=before, after=more, alike=False).endswith("load 3.1 → 5/s: not alike")
 
 
 def test_too_little_is_not_compared() -> None:
@@ -59,7 +59,13 @@ def test_a_quantile_of_too_few_requests_is_not_known() -> None:
 def test_the_page_of_numbers_tells_on_what_it_rests() -> None:
     """The times, both sides of every number, the load and the prediction stand on the page of numbers."""
     page = text_of(frame(canned.marked(), View(page="numbers"), 100, 60))
-    for said in ("SINCE deployed v2", "5 min before", "3 min 20 s since", "45 ms", "Predicted: ITL 31 → 31.0 ms, 28.0-34.0"):
+    for said in (
+        "SINCE deployed v2",
+        "5 min before",
+        "3 min 20 s since",
+        "45 ms",
+        "Predicted: ITL 31 → 31.0 ms, 28.0-34.0",
+    ):
         assert said in page
     assert "not alike" not in page
     assert "The load is not alike" in text_of(frame(canned.marked(alike=False), View(page="numbers"), 100, 60))

@@ -11,7 +11,7 @@ from metrics.finding import RiskState, Severity
 from metrics.sample import State
 from tui import words
 from tui.panes.gpus import ranges
-from tui.rows import cells, crop, fit_row, row_width, spread, with_tail, wrap
+from tui.rows import cells, fit_row, row_width, spread, with_tail, wrap
 from tui.view import chosen_target, without_page
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
     if target is None:
         return ((" chimera-top", "bold"), ("  no server", "plain"))
     engine = ENGINES.get(target.engine or "", target.engine or "")
+    model = target.model or ""
     address = target.url.removeprefix("http://").removesuffix("/")
     number = next((i for i, each in enumerate(snapshot.targets, 1) if each.id == target.id), 1)
     which = f"{number} of {len(snapshot.targets)}" if len(snapshot.targets) > 1 else ""
@@ -81,7 +82,7 @@ def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
         (4, "chimera-top", "bold"),
         (1, which, "bold"),
         (3, f"{engine} {target.engine_version or ''}".strip(), "plain"),
-        (0, _model(target, max(8, room // 3)), "bold"),
+        (0, words.model(model, max(8, room // 3)), "bold"),
         (2, address, "plain"),
         (6, on, "dim"),
         (5, up, "dim"),
@@ -90,7 +91,10 @@ def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
     while len(parts) > 1 and _length(parts) > room:
         parts.remove(max(parts))
     spare = room - _length(parts)
-    parts = [(rank, _model(target, cells(text) + spare) if rank == 0 else text, style) for rank, text, style in parts]
+    parts = [
+        (rank, words.model(target.model or "", cells(text) + spare) if rank == 0 else text, style)
+        for rank, text, style in parts
+    ]
     row: list[Span] = []
     for index, (_, text, style) in enumerate(parts):
         row += [("  " if index else " ", "plain"), (text, style)]
@@ -99,12 +103,6 @@ def _who(snapshot: Snapshot, target: Target | None, room: int) -> Row:
 
 def _length(parts: Sequence[tuple[int, str, StyleName]]) -> int:
     return sum(cells(text) + 2 for _, text, _ in parts)
-
-
-def _model(target: Target, room: int) -> str:
-    """Name the model, without its maker or folder where there is no room for that."""
-    name = target.model or ""
-    return crop(name if cells(name) <= room else name.rsplit("/", 1)[-1], room)
 
 
 _MORE = re.compile(r" \(\+\d+ more\)$")

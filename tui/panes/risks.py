@@ -233,8 +233,9 @@ def evidence(snapshot: Snapshot, view: View, width: int, height: int) -> list[Ro
     head = spread(((" WHY ", "bold"), (risk.title, "dim")), ((f"since {words.clock_of(risk.since)} ", "dim"),), width)
     rows = [head]
     for one in risk.evidence:
-        left = f"{'':<{LABEL}}{evidence_text(one)}"
-        rows.append(spread(((left, "plain"),), ((f" {evidence_basis(one)} ", "dim"),), width))
+        basis = f" {evidence_basis(one)} "
+        said = crop_words(evidence_text(one), max(1, width - LABEL - cells(basis)))
+        rows.append(spread(((f"{'':<{LABEL}}{said}", "plain"),), ((basis, "dim"),), width))
     return rows[:height]
 
 

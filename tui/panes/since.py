@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _NAME = 24
 """Cells of a mark's own text in the line, at most."""
-_COLUMN = 16
+_COLUMN = 20
+_PER = {"output_tokens_total": "tok"}
+"""What is counted per second, where it is not requests."""
 
 
 class Part(NamedTuple):
@@ -53,8 +55,8 @@ def since(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
 
 
 def _ago(seconds: float) -> str:
-    """Write a length of time in whole minutes once it has two of them: a line that changes each second is not quiet."""
-    return units.duration(seconds if seconds < 120 else seconds // 60 * 60)
+    """Write a length of time in whole minutes once it has one: a line that changes each second is not quiet."""
+    return units.duration(seconds if seconds < 60 else seconds // 60 * 60)
 
 
 def _joined(said: Sequence[Part]) -> str:
@@ -68,7 +70,7 @@ def parts(found: SinceMark) -> list[Part]:
         Part(1, _mean(found, token)),
         Part(2, _p95(found, "ttft_seconds")),
         Part(3 if found.alike is not False else 0, _requests(found)),
-        Part(5, _rate(found, "output_tokens_total", "tok/s")),
+        Part(5, _rate(found, "output_tokens_total", " tok/s")),
         *(
             Part(4, f"predicted {words.quantity(each.quantity)} {effects.interval(each)}")
             for each in found.foretold[:1]
@@ -103,13 +105,13 @@ def _p95(found: SinceMark, quantity: str) -> str:
 def _requests(found: SinceMark) -> str:
     """Write the rate of requests that ended; of those that came where that is another load."""
     if found.alike is False:
-        return f"load {_rate(found, 'requests_arrived', 'req/s')}: not alike"
-    return _rate(found, "requests_finished", "req/s")
+        return f"load {_rate(found, 'requests_arrived', '/s')}: not alike"
+    return _rate(found, "requests_finished", " req/s")
 
 
 def _rate(found: SinceMark, quantity: str, unit: str) -> str:
     rates = [side[quantity].rate if quantity in side else None for side in (found.before, found.after)]
-    return "" if None in rates else f"{units.digits(rates[0])} → {units.digits(rates[1])} {unit}"
+    return "" if None in rates else f"{units.digits(rates[0])} → {units.digits(rates[1])}{unit}"
 
 
 def in_full(snapshot: Snapshot, target: Target, width: int) -> list[Row]:
@@ -131,7 +133,7 @@ def in_full(snapshot: Snapshot, target: Target, width: int) -> list[Row]:
             rows.append(_in_columns(f"{said} mean", means, width))
             rows.append(_in_columns(f"{said} p95", [words.bounds(each, "p95") for each in sides], width))
         else:
-            rows.append(_in_columns(said, [words.rate(each) for each in sides], width))
+            rows.append(_in_columns(said, [words.rate(each, _PER.get(name, "1")) for each in sides], width))
     notes = ["The first half minute after the mark is in neither."]
     if found.alike is not True:
         notes.append("The load is not alike." if found.alike is False else "Whether the load is alike is not known.")

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from tui.view import View
 
 
+_STATE = 11
+"""Cells for the state of a server: `NO METRICS`."""
+
+
 def targets(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     """Show each server in a line: state, address, model, TTFT, output, running, waiting."""
-    name = max(12, min(30, (width - 60) // 2))
-    head = f"{'':4}{'':<10}{'SERVER':<{name}} {'model':<{name}} {'TTFT p95':>11} {'output':>11} {'run':>5} {'wait':>5}"
+    name = max(12, min(30, (width - 61) // 2))
+    head = (
+        f"{'':{4 + _STATE}}{'SERVER':<{name}} {'model':<{name}} {'TTFT p95':>11} {'output':>11} {'run':>5} {'wait':>5}"
+    )
     rows = [fit_row(((head, "dim"),), width)]
     worst = {each.id: _worst(snapshot, each) for each in snapshot.targets}
     ranks = [risk for risk in snapshot.risks if risk.state is RiskState.FIRING]
     numbered = list(enumerate(snapshot.targets, 1))
-    numbered.sort(key=lambda pair: _rank(pair[1], worst[pair[1].id], ranks))
+    numbered.sort(key=lambda pair: _rank(snapshot, pair[1], worst[pair[1].id], ranks))
     chosen = chosen_target(snapshot, view)
     for number, target in numbered:
         state, style = _state(snapshot, target, worst[target.id])
@@ -39,13 +45,11 @@ def targets(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
         run, wait = (units.count(words.latest(target.quantities, f"requests_{x}")) for x in ("running", "waiting"))
         output = units.value(words.output_now(target), "tok/s")
         address = fit(target.url.split("//")[-1], name)
-        text = (
-            f"{address} {fit(target.model or units.UNKNOWN, name)} {words.bounds(get('ttft_seconds'), 'p95'):>11} "
-            f"{output:>11} {run:>5} {wait:>5}"
-        )
+        model = fit(words.model(target.model or units.UNKNOWN, name), name)
+        text = f"{address} {model} {words.bounds(get('ttft_seconds'), 'p95'):>11} {output:>11} {run:>5} {wait:>5}"
         mark = "▸" if target is chosen else " "
         old: StyleName = "dim" if target.state is not State.OK else "plain"
-        rows.append(fit_row(((f"{mark}{number:<3}", "bold"), (fit(state, 10), style), (text, old)), width))
+        rows.append(fit_row(((f"{mark}{number:<3}", "bold"), (fit(state, _STATE), style), (text, old)), width))
     return [*rows[: height - 1], _together(snapshot, name, width)]
 
 
@@ -67,7 +71,7 @@ def _together(snapshot: Snapshot, name: int, width: int) -> Row:
         f"{fit('  '.join(known), 2 * name + 13)} "
         f"{units.value(output, 'tok/s'):>11} {units.count(run):>5} {units.count(wait):>5}"
     )
-    return fit_row((("    ", "plain"), (fit(f"all {len(snapshot.targets)}", 10), "bold"), (text, "plain")), width)
+    return fit_row((("    ", "plain"), (fit(f"all {len(snapshot.targets)}", _STATE), "bold"), (text, "plain")), width)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
@@ -81,9 +85,10 @@ def _worst(snapshot: Snapshot, target: Target) -> Risk | None:
     return next(firing, None)
 
 
-def _rank(target: Target, worst: Risk | None, ranks: list[Risk]) -> tuple[bool, int]:
+def _rank(snapshot: Snapshot, target: Target, worst: Risk | None, ranks: list[Risk]) -> tuple[bool, int]:
+    """Put what does not answer first, the others in the order of what fires of them."""
     at = next((index for index, risk in enumerate(ranks) if risk is worst), len(ranks))
-    return target.state is State.OK, at
+    return target.state is State.OK or without_page(snapshot, target), at
 
 
 def _state(snapshot: Snapshot, target: Target, worst: Risk | None) -> tuple[str, StyleName]:
