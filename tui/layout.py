@@ -86,9 +86,7 @@ def _bands(width: int, height: int, counts: Counts) -> list[Band]:
     bands = [
         Band(("header",), 1, 1, 1),
         Band(("verdict",), 0, min(2, counts.verdict) if height > 8 else 1, max(1, counts.verdict)),
-        Band(("targets",), 6, 2 + min(3, counts.targets), 2 + counts.targets)
-        if counts.targets > 1 and height >= 28
-        else None,
+        Band(("targets",), 6, 2 + min(3, counts.targets), 2 + counts.targets) if several and height >= 28 else None,
         Band(("score",), 9, 1, score) if not small else None,
         Band(("numbers",), 4, 2, 2) if small else None,
         Band(("ttft", "throughput") if wide else ("ttft",), 7 if not small else 16, graph, height),
