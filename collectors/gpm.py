@@ -1,7 +1,7 @@
 """How busy the parts of a GPU were between two polls, by counters of its own: GPM (Hopper and later).
 
 NVML works shares out from two samples of the counters, so the older one is kept from poll to poll. They are a unit of
-their own: reading them takes nothing from DCGM, Nsight or another profiler (NVIDIA/DCGM issue 62), nor needs root.
+their own: reading them takes nothing from DCGM, Nsight or another profiler (NVIDIA/DCGM issue 62).
 """
 
 from __future__ import annotations
