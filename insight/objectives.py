@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from metrics.snapshot import Objective
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 QUANTITIES = {
     "ttft": "ttft_seconds",
@@ -40,6 +40,10 @@ PRESETS = {
 }
 """MLPerf Inference (inference_policies ac93e89, July 2026), by the class of the model: p99 of TTFT and of TPOT, in
 seconds, in the Server and in the Interactive scenario. Written as `mlperf:llama-3.1-8b`."""
+_NESTED = ("queue_seconds", "ttft_seconds", "e2e_seconds")
+"""Each of a request is a part of the next: it waits, has its first token, has its last."""
+LONGEST = 86_400.0
+"""Seconds; a limit beyond a day is a slip of the pen."""
 _MLPERF = "mlperf:"
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0}
 _FORM = re.compile(
@@ -65,7 +69,7 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
             if key in stated:
                 raise BadObjectiveError(f"objective {part!r}: this quantile was given a limit before; give it once")
             stated[key] = objective
-    _check_order(stated.values())
+    _check_order(tuple(stated.values()))
     named = {objective.quantity for objective in stated.values()}
     return (*stated.values(), *(each for each in DEFAULT_OBJECTIVES if each.quantity not in named))
 
@@ -78,13 +82,22 @@ def _preset(part: str) -> tuple[Objective, ...]:
     return (Objective("ttft_seconds", 0.99, ttft, default=False), Objective("tpot_seconds", 0.99, tpot, default=False))
 
 
-def _check_order(stated: Iterable[Objective]) -> None:
-    """Raise BadObjectiveError where two contradict: p95 within 1 s asks more than p50 within 2 s."""
-    ordered = sorted(stated, key=lambda each: (each.quantity, each.q))
-    for lower, higher in pairwise(ordered):
-        if lower.quantity == higher.quantity and higher.limit < lower.limit:
-            low, high = (f"{name(each)}={each.limit:g}s" for each in (lower, higher))
-            raise BadObjectiveError(f"objectives {low} and {high} contradict: who keeps the second keeps the first")
+def _check_order(stated: Sequence[Objective]) -> None:
+    """Raise BadObjectiveError where two contradict: p95 within 1 s asks more than p50 within 2 s.
+
+    So does E2E within 1 s ask more than TTFT within 2 s.
+    """
+    for one, other in permutations(stated, 2):
+        within = one.q <= other.q and _is_part(one.quantity, other.quantity)
+        if within and other.limit < one.limit:
+            first, second = (f"{name(each)}={each.limit:g}s" for each in (one, other))
+            raise BadObjectiveError(f"objectives {first} and {second} contradict: who keeps the second keeps the first")
+
+
+def _is_part(one: str, other: str) -> bool:
+    """Tell whether no request can have more of the one than of the other: it is the same, or a part of it."""
+    nested = one in _NESTED and other in _NESTED
+    return one == other or (nested and _NESTED.index(one) < _NESTED.index(other))
 
 
 def name(objective: Objective) -> str:
@@ -117,6 +130,7 @@ def _parse(part: str) -> Objective:
     if quantity is None:
         raise BadObjectiveError(f"objective {part!r}: {match['name']!r} is none of {', '.join(QUANTITIES)}")
     q, limit = float(match["percentile"]) / 100, float(match["limit"]) * _UNITS[match["unit"]]
-    if not 0 < q < 1 or limit <= 0:
-        raise BadObjectiveError(f"objective {part!r}: the percentile must be above 0 and the limit above 0 s")
+    if not 0 < q < 1 or not 0 < limit <= LONGEST:
+        bounds = f"above 0 and at most {LONGEST:.0f} s"
+        raise BadObjectiveError(f"objective {part!r}: the percentile must be above 0, and the limit {bounds}")
     return Objective(quantity, q, limit, default=False)

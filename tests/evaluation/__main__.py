@@ -1,6 +1,7 @@
 """How well the rules and the predictions do: `python -m tests.evaluation [--part PART] [--seeds N] [--scenario NAME]`.
 
-Prints Markdown. Exit code 1 where something that is to be reached was not.
+Prints Markdown. Exit code 1 where something that is to be reached was not, 2 where a scenario cannot be used.
+`--scenarios DIR` holds the rules against the files of a folder instead of those that come with the program.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.scenario import names
+from simulator.scenario import ScenarioError, names
 from tests.evaluation import health
 from tests.evaluation.effects import effects_table, tried_in_the_simulator
+from tests.evaluation.files import mistakes_in, of_folder
 from tests.evaluation.labels import judge_named, scores
 from tests.evaluation.ramp import ramp_table
 from tests.evaluation.tables import health_table, mistakes, rules_table
@@ -32,10 +35,18 @@ VARIANT_SEEDS = 3
 def main() -> int:
     """Run the parts that are asked for; all where none is."""
     asked = _arguments()
+    try:
+        asked.scenario = [*(asked.scenario or ()), *(of_folder(asked.scenarios) if asked.scenarios else ())]
+        wrong = mistakes_in(asked.scenario)
+    except ScenarioError as error:
+        wrong = [str(error)]
+    if wrong:
+        sys.stderr.writelines(f"python -m tests.evaluation: {line}\n" for line in wrong)
+        return 2
     held = True
     # It takes minutes, and nothing else on the machine waits for it.
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=os.nice, initargs=(10,)) as pool:
-        for part in asked.part or PARTS:
+        for part in ["rules"] if asked.scenarios else asked.part or PARTS:
             lines, holds = _PARTS[part](pool, asked)
             sys.stdout.write("\n".join([f"### {part}", "", *lines, "", ""]))
             sys.stdout.flush()
@@ -48,7 +59,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--seeds", type=int, default=20, help="runs of each scenario, hours of the healthy one")
     parser.add_argument(
-        "--scenario", action="append", choices=names(), help="of the part `rules`; all where none is given"
+        "--scenario", action="append", help="of the part `rules`, a name or a .toml file; all where none is given"
+    )
+    parser.add_argument(
+        "--scenarios",
+        type=Path,
+        metavar="DIR",
+        help="hold the rules against every .toml file in this folder that has a [truth]; implies `--part rules`",
     )
     return parser.parse_args()
 

@@ -84,7 +84,7 @@ def judge(scenario: Scenario, seed: int, *, asked: bool = False) -> Run:
 
 
 def judge_named(name: str, seed: int) -> Run:
-    """Do so with a scenario that comes with the program."""
+    """Do so with a scenario that comes with the program, or with that of a file."""
     return judge(load(name), seed)
 
 

@@ -72,3 +72,46 @@ def test_it_prints_a_table_and_exits_with_what_came_of_it() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "| `stuck_server` | stuck | 1 of 1 | 0 |" in done.stdout
+
+
+def evaluate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.evaluation", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+FREEZE = "base = 'healthy'\ntitle = 'A'\n[[faults]]\nkind = 'freeze'\nat = 20\n[truth]\nwatch_seconds = 45\n"
+
+
+def test_the_files_of_a_folder_are_held_against_the_rules(tmp_path: Path) -> None:
+    """Each that has a truth, and no base of others; what is not found in them is told."""
+    (tmp_path / "mine.toml").write_text(FREEZE + "risks = [{ id = 'stuck_server', from = 20 }]\n")
+    (tmp_path / "base.toml").write_text("title = 'Only a base'\n")
+    done = evaluate("--scenarios", str(tmp_path), "--seeds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "| `stuck_server` | mine | 1 of 1 | 0 |" in done.stdout
+    (tmp_path / "mine.toml").write_text(FREEZE + "risks = [{ id = 'xid', from = 20 }]\n")
+    done = evaluate("--scenarios", str(tmp_path), "--seeds", "1")
+    assert done.returncode == 1
+    assert "- mine, seed 1: `xid` was not found" in done.stdout
+
+
+def test_files_that_cannot_be_judged_are_told_before_any_is_run(tmp_path: Path) -> None:
+    """A truth of no risk, a fault that never comes, text that is no scenario: one line each, and exit code 2."""
+    (tmp_path / "a.toml").write_text(FREEZE + "risks = [{ id = 'stuck_srver', from = 20 }]\n")
+    (tmp_path / "b.toml").write_text(FREEZE.replace("20", "200"))
+    (tmp_path / "c.toml").write_text(FREEZE.replace("'freeze'", "'meteor'"))
+    done = evaluate("--scenarios", str(tmp_path))
+    assert done.returncode == 2
+    assert [line.split(str(tmp_path))[1] for line in done.stderr.splitlines()] == [
+        "/a.toml:8: truth.risks: no risk 'stuck_srver'; did you mean 'stuck_server'?",
+        "/b.toml:5: faults[0].at: is 200, when nobody watches any more (watch_seconds = 45)",
+        "/c.toml:4: faults[0].kind: Invalid value 'meteor'",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["empty", "none"])
+def test_a_folder_without_scenarios_is_refused(tmp_path: Path, folder: str) -> None:
+    """One that is empty, and one that is not there: a line, and exit code 2."""
+    (tmp_path / "empty").mkdir()
+    done = evaluate("--scenarios", str(tmp_path / folder))
+    assert (done.returncode, done.stderr.count("\n"), "Traceback" in done.stderr) == (2, 1, False)

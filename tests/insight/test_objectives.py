@@ -23,6 +23,27 @@ def test_objectives_that_contradict_are_refused() -> None:
     assert parse_objectives("ttft_p50=1s,ttft_p95=2s")
 
 
+@pytest.mark.parametrize("text", ["ttft_p95=5s,e2e_p95=1s", "queue_p50=3s,ttft_p95=2s", "queue_p90=9s,e2e_p99=5s"])
+def test_a_part_is_not_given_more_than_the_whole(text: str) -> None:
+    """Whoever keeps the whole within its limit keeps the part: one of the two was meant otherwise."""
+    with pytest.raises(BadObjectiveError, match="contradict"):
+        parse_objectives(text)
+
+
+def test_what_is_no_part_of_another_may_have_any_limit() -> None:
+    """The tail of a part may be longer than the middle of the whole, and the default is not the user's word."""
+    assert parse_objectives("ttft_p99=5s,e2e_p50=2s")
+    assert parse_objectives("e2e_p95=1s")
+    assert parse_objectives("itl_p95=2s,ttft_p95=1s")
+
+
+@pytest.mark.parametrize("text", ["ttft_p95=0", "ttft_p0=1s", "ttft_p95=99999999999s", "ttft_p95=1441min"])
+def test_a_limit_that_nobody_means_is_refused(text: str) -> None:
+    """None of 0 s, and none beyond a day."""
+    with pytest.raises(BadObjectiveError, match="above 0 and at most 86400 s"):
+        parse_objectives(text)
+
+
 def test_stated_objectives_replace_the_defaults_of_their_quantity() -> None:
     """Each stated limit is read in seconds and marked as stated; what was not named keeps its default."""
     ttft, itl = parse_objectives("ttft_p95=0.8s")
