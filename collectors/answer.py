@@ -24,6 +24,8 @@ class Answer(Struct, frozen=True):
     status: int
     content_type: str
     body: bytes
+    date: float | None = None
+    """What its clock said, in seconds since the epoch, as far as it tells: with a second's resolution."""
 
 
 class Failure(Struct, frozen=True):

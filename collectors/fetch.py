@@ -12,6 +12,8 @@ import errno
 import os
 import socket
 import threading
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -139,12 +141,21 @@ class Fetch:
         if not good:
             for secret in self._secrets:
                 found = found.replace(secret.encode(), b"...")
-        return Answer(response.status, response.content_type, found)
+        return Answer(response.status, response.content_type, found, _date(response.headers.get("Date")))
 
     def _down(self, reason: str) -> Failure:
         for secret in self._secrets:
             reason = reason.replace(secret, "...")
         return Failure(State.DOWN, clean(reason, 300))
+
+
+def _date(text: str | None) -> float | None:
+    """Read the `Date` of an answer; None where there is none, or something else stands there."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def open_session(

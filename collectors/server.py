@@ -99,7 +99,12 @@ class ServerCollector:
         dialect, page = found
         live = await self._slots.live(fetch, page, began + taken) if dialect is LLAMACPP and page.counters else page
         await self._facts.learn(fetch, dialect, page, began + taken)
-        return [_filled(sample, live, self._facts.told)]
+        filled = _filled(sample, live, self._facts.told)
+        if isinstance(answer, Failure) or answer.date is None:
+            return [filled]
+        # A `Date` is cut to the second, so the clock stood half a second further in the mean.
+        offset = answer.date + 0.5 - sample.wall
+        return [replace(filled, gauges={**filled.gauges, "clock_offset_seconds": offset})]
 
     async def close(self) -> None:
         """Close the connection."""

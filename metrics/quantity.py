@@ -86,6 +86,7 @@ def _catalogue() -> Mapping[str, Quantity]:
         ("max_model_len", gauge, "tokens", "longest sequence that the server accepts"),
         ("sleeping", gauge, "1", "1 while the engine sleeps, else 0"),
         ("start_time_seconds", gauge, "s", "when the server process started, seconds since the epoch"),
+        ("clock_offset_seconds", gauge, "s", "how far the server's clock is ahead of the one here, to half a second"),
         # --- a server as a client of ours sees it, from the moment for which a request was planned
         ("probe_ttft_seconds", histogram, "s", "a request of the probe to its first token of any channel"),
         ("probe_ttfo_seconds", histogram, "s", "a request of the probe to its first token that is not reasoning"),
@@ -179,7 +180,9 @@ QUANTITIES: Mapping[str, Quantity] = _catalogue()
 MOST = 1e24
 """Nothing that is measured is larger: the arithmetic of a GPU at full load comes to it in thirty years, a million
 tokens a second never. What claims to be is damage, and added up or multiplied it would leave the range of a float."""
-_SIGNED = frozenset(("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius"))
+_SIGNED = frozenset(
+    ("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius", "clock_offset_seconds")
+)
 """All others count things, or measure what begins at 0."""
 _NEVER_0 = frozenset(("kv_cache_capacity_tokens", "max_running_requests", "max_model_len", "start_time_seconds"))
 """What a server gives as 0 that has not laid out its cache, sets no limit, or does not know it."""

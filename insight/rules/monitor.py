@@ -21,6 +21,9 @@ MISSED = 0.1
 SLOW = 0.5
 TAINTED = 0.2
 MIN_PROBES = 5
+SKEW = 2.0
+"""Seconds between two clocks: `Date` has a resolution of one, and some servers write it once a second. Our default."""
+SKEW_SECONDS = 30.0
 LAG = 0.05
 """Seconds by which polls begin late in the mean: what a poll counts is then off by 5 % of a second. Our default."""
 
@@ -29,7 +32,7 @@ def monitor_degraded(source: SourceView, settings: Settings, firing: bool) -> Co
     """Tell whether polls are left out, take too long, or probes were timed too late to count."""
     del settings, firing
     found = [*_polls(source, "polls_missed", "left out"), *_polls(source, "polls_overrun", "given up")]
-    found += [*_lagging(source), *_slow(source.view)]
+    found += [*_lagging(source), *_slow(source.view), *_skewed(source.view)]
     found += [each for probe in source.view.all(Source.PROBE) if (each := _late(probe)) is not None]
     if not found:
         return HOLDS_NOT
@@ -73,6 +76,16 @@ def _slow(view: View) -> Iterator[Evidence]:
                 yield Evidence("poll_seconds", each.newest.duration, "s", threshold=limit, text=text)
 
 
+def _skewed(view: View) -> Iterator[Evidence]:
+    """Tell of every server whose clock is not this host's: its log tells other times than what is written here."""
+    for each in view.all(Source.SERVER):
+        offset = each.gauge_over("clock_offset_seconds", SKEW_SECONDS)
+        if offset is not None and abs(offset.mean) > SKEW and offset.seconds >= SKEW_SECONDS / 2:
+            where = "ahead of" if offset.mean > 0 else "behind"
+            text = f"the clock of {each.id} is {units.value(abs(offset.mean), 's')} {where} the one here"
+            yield Evidence("clock_offset_seconds", offset.mean, "s", SKEW, window_seconds=offset.seconds, text=text)
+
+
 def _late(probe: SourceView) -> Evidence | None:
     """Tell of how many requests the timing was spoilt by this program's own being late."""
     late = probe.increase_of([series("probe_left_out", reason="tainted")], 5 * SECONDS)
@@ -91,8 +104,14 @@ DEGRADED = Rule(
     condition=monitor_degraded,
     live=Timing(10.0, 30.0),
     page=Timing(60.0, 300.0),
-    source="a tenth of the polls left out, over half of the interval or 50 ms late, a fifth of the probes spoilt: ours",
+    source=(
+        "a tenth of the polls left out, over half of the interval or 50 ms late, a fifth of the probes spoilt, a clock "
+        "2 s off: ours"
+    ),
     impact="low: other findings come later or rest on less",
-    mitigation="Poll less often (--interval), or give this program a core of its own.",
+    mitigation=(
+        "Poll less often (--interval), or give this program a core of its own. Where a clock is off, let NTP set both "
+        "hosts' (timedatectl), and until then allow for it when reading the server's log."
+    ),
     needs_answer=False,
 )

@@ -60,6 +60,25 @@ def test_page(web: Web) -> None:
     assert get(f"{web.url}/metrics") == Answer(200, "text/plain", PAGE)
 
 
+@pytest.mark.parametrize(
+    ("said", "date"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 784_111_777.0),
+        ("Sun, 06 Nov 1994 10:49:37 +0200", 784_111_777.0),
+        ("yesterday", None),
+        ("Sun, 06 Nov 99999999 08:49:37 GMT", None),
+        ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+    ],
+)
+def test_the_clock_of_the_server(web: Web, said: str, date: float | None) -> None:
+    """`Date` tells what its clock says; what is no date tells nothing and is no failure."""
+    web.answer("/metrics", PAGE, Date=said)
+    got = get(f"{web.url}/metrics")
+    assert isinstance(got, Answer)
+    assert got.date == date
+
+
 def test_asks_for_the_text_format(web: Web) -> None:
     """The request asks for text 0.0.4, since OpenMetrics renames vLLM's and SGLang's series, and keeps no cookie."""
     web.answer("/metrics", PAGE, Set_Cookie="session=1; Path=/")

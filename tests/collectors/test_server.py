@@ -86,6 +86,16 @@ def test_vllm(web: Web) -> None:
     assert ttft.sum == _value("vllm:time_to_first_token_seconds_sum{")
 
 
+def test_the_clock_of_the_server(web: Web) -> None:
+    """How far it is ahead is taken from the middle of the second that it names; a server without `Date` tells none."""
+    serve_vllm(web)
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert "clock_offset_seconds" not in sample.gauges
+    web.answer("/metrics", VLLM, Date="Sun, 06 Nov 1994 08:49:37 GMT")
+    [sample] = poll(ServerCollector(web.url, clock=Clock()))
+    assert sample.gauges["clock_offset_seconds"] == pytest.approx(784_111_777.5 - sample.wall)
+
+
 def _value(start: str) -> float:
     [line] = [line for line in VLLM.decode().splitlines() if line.startswith(start)]
     return float(line.rpartition(" ")[2])

@@ -193,6 +193,21 @@ def test_a_monitor_that_cannot_keep_up_says_so(
     assert risk.severity is Severity.INFO
 
 
+@pytest.mark.parametrize(("offset", "said"), [(37.0, "37 s ahead of"), (-2.5, "2.5 s behind"), (1.2, "")])
+def test_a_clock_that_is_off_is_told(drive: Callable[[], Drive], offset: float, said: str) -> None:
+    """Whoever lays the server's log beside these times has to know how far they differ; a second may be rounded."""
+    driven = drive()
+    for mono in range(60):
+        told = {"clock_offset_seconds": offset}
+        driven.poll(
+            float(mono), monitor(float(mono)), Sample("http://a", Source.SERVER, WALL + mono, mono, gauges=told)
+        )
+    risk = driven.risk("monitor_degraded")
+    assert risk.state.value == ("firing" if said else "not_observed")
+    assert said in risk.summary
+    assert bool(said) == ("the clock of http://a is" in risk.summary)
+
+
 def test_polls_that_begin_late_are_told(drive: Callable[[], Drive]) -> None:
     """A tenth of a second in the mean, for want of a CPU; a single late one is nothing."""
     for late, state in ((0.1, "firing"), (0.001, "not_observed")):
