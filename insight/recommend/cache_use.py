@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from insight.estimators import forecast, kv_capacity, preemption
 from insight.estimators.effects import unknown
 from insight.estimators.step_time import NoStepTime, StepTime
+from metrics import units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +42,20 @@ def resident(windows: Sequence[StepWindow], kv_tokens: float | None) -> float | 
     return kv_capacity.resident_tokens(held, kv_tokens, math.fsum(ran) / len(ran))
 
 
-def full_at(model: StepTime | NoStepTime, traffic: Traffic | None, windows: Sequence[StepWindow]) -> Effect:
-    """Tell the requests per second at which the cache is full."""
+def full_at(
+    model: StepTime | NoStepTime, traffic: Traffic | None, windows: Sequence[StepWindow], filled: float | None
+) -> Effect:
+    """Tell the requests per second at which the cache is full.
+
+    `filled` is the share of it that all slots together take, where the slots and what a request holds are known: where
+    that is not all of it, no rate fills it.
+    """
     held = usage(windows)
     if held is None or traffic is None:
         return unknown("requests_finished", "1/s", "the KV cache in use while requests run")
+    if filled is not None and filled < FULL:
+        needs = f"more slots: with all of them taken {units.value(filled, 'ratio')} of it is in use, at any rate"
+        return unknown("requests_finished", "1/s", needs, traffic.rate)
     seconds, n = math.fsum(each.seconds for each in windows), float(len(windows))
     if not isinstance(model, StepTime):
         return kv_capacity.capacity(traffic.rate, held, None, n, seconds)

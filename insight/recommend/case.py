@@ -28,7 +28,7 @@ class Case(Struct, frozen=True, eq=False, kw_only=True):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What would have to be measured for a step-time model; empty where there is one."""
+        """What would have to be measured for step times that speak of the traffic of now; empty where they do."""
         if self.known is None:
             return ("to be measured: what this server counts of its tokens and requests",)
         return (f"to be measured: {self.known.needs}",) if self.known.needs else ()

@@ -73,8 +73,8 @@ class Known(Struct, frozen=True, eq=False, kw_only=True):
 
     @property
     def needs(self) -> str:
-        """What would have to be measured for a step-time model; empty where there is one."""
-        return self.model.needs if isinstance(self.model, NoStepTime) else ""
+        """What would have to be measured for step times that speak of the traffic of now; empty where they do."""
+        return self.model.needs if isinstance(self.model, NoStepTime) else self.load.needs
 
     @property
     def batch(self) -> float:

@@ -76,6 +76,8 @@ def work_out(
     caching = _switched_on(source)
     why = trust.doubt(source, recent)
     found, within = trust.less_sure(found, why), trust.less_sure(within, why)
+    filled = slots * resident / kv_tokens if slots and resident and kv_tokens else None
+    full = cache_use.full_at(model, traffic, recent, filled)
     carries = capacity.carried(found, within)
     spent = {each.quantity: each for each in spending(source, RECENT_SECONDS, settings.price_per_hour)}
     return Known(
@@ -95,9 +97,7 @@ def work_out(
         capacity=_named("capacity", found),
         within=_named("rate with mean ITL at limit", within),
         headroom=_named("headroom", capacity.headroom(found, arrivals or 0.0)),
-        full_cache=_named(
-            "rate that fills the KV cache", trust.less_sure(cache_use.full_at(model, traffic, recent), why)
-        ),
+        full_cache=_named("rate that fills the KV cache", trust.less_sure(full, why)),
         carries=carries,
         more_load=_more_load(model, traffic, limits, arrivals, carries),
         drain=_drain(recent, arrivals, found),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
+from insight.estimators.steps import StepCost
+from insight.objectives import parse_objectives
 from insight.recommend.effects import EFFECTS
+from insight.settings import Settings
 from metrics.effect import Effect, Grade
 from metrics.finding import Evidence
 
@@ -90,6 +95,116 @@ def test_a_cooled_gpu_gives_the_itl_of_before(watched: Callable[..., Watched]) -
     assert inside(found.effect, itl.mean)
     assert found.effect is not None
     assert found.effect.grade is Grade.B
+
+
+def test_replicas_shorten_the_steps(watched: Callable[..., Watched]) -> None:
+    """Where tokens are too slow ITL is foretold for half of the requests on each of two, and comes true."""
+    found = EFFECTS["scale_out"](watched("healthy").case("itl_slo"))
+    assert found.values == {"replicas": "2"}
+    after = watched("healthy", 240, engine={"replica_shares": (0.5, 0.5)}, gpus={"tensor_parallel": 4})
+    itl = after.view.of("http://a").histogram("itl_seconds", 120.0)
+    assert itl is not None
+    assert itl.mean is not None
+    assert inside(found.effect, itl.mean)
+    assert found.effect is not None
+    assert found.effect.quantity == "itl_seconds"
+
+
+def test_a_long_prefill_leaves_less_time_to_wait(watched: Callable[..., Watched]) -> None:
+    """Half of the objective may be waited for; where prefill and a step take more than the other half, less."""
+    case = watched("overload").case("model_overloading")
+    assert "takes 1 s of the 2 s" in EFFECTS["admission_control"](case).because[0]
+    strict = replace(case, settings=Settings(objectives=parse_objectives("ttft_p95=50ms")))
+    assert case.known is not None
+    assert case.known.fitted is not None
+    assert case.known.traffic is not None
+    prefill = case.known.fitted.cost.gamma * case.known.traffic.prompt
+    assert prefill > 0.015
+    said = EFFECTS["admission_control"](strict).because[0]
+    assert "even one request that waits misses" in said
+
+
+def test_even_engines_finish_what_comes(watched: Callable[..., Watched]) -> None:
+    """Where a queue stands before the one that gets most, all that comes is finished once each gets the same."""
+    found = EFFECTS["balance_load"](watched("uneven_replicas", 240).case("replica_imbalance"))
+    after = watched("uneven_replicas", 240, engine={"replica_shares": (0.5, 0.5)}).view.of("http://a")
+    finished = after.increase("requests_finished", 120.0)
+    assert finished is not None
+    assert finished.rate is not None
+    assert inside(found.effect, finished.rate)
+    assert "of 2 engines gets 8" in found.because[0]
+
+
+def test_a_clock_that_is_held_down_bounds_itl(watched: Callable[..., Watched]) -> None:
+    """Hot from the start, there is no time before to go by: at 60 % of the clock ITL is 0.6 of it at best."""
+    clock = Evidence("sm_clock_hertz", 1.188e9, "Hz", threshold=0.8 * 1.98e9)
+    case = watched("healthy", 30).case("thermal_throttle", clock, slow_since=0.0)
+    found = EFFECTS["cool_gpu"](case).effect
+    assert found is not None
+    assert case.known is not None
+    assert (found.quantity, found.basis, found.now, found.hi) == ("itl_seconds", "bound", case.known.itl, found.now)
+    assert found.lo == pytest.approx(0.6 * (found.now or 0))
+
+
+def test_gaps_on_the_gpu_bound_what_the_host_costs(watched: Callable[..., Watched]) -> None:
+    """Without a time before, ITL is at best shorter by the share of the time in which no kernel ran."""
+    busy = Evidence("utilisation", 0.7, "ratio", window_seconds=30.0)
+    found = EFFECTS["host_cpu"](watched("healthy", 30).case("host_cpu_starvation", busy, slow_since=0.0)).effect
+    assert found is not None
+    assert (found.quantity, found.basis, found.window_seconds) == ("itl_seconds", "bound", 30.0)
+    assert found.lo == pytest.approx(0.7 * (found.now or 0))
+
+
+def test_lost_hits_cost_ttft_too(watched: Callable[..., Watched]) -> None:
+    """Beside ITL with the hit rate of before, what the prompts that are worked on take of TTFT is said."""
+    share = Evidence("prompt_tokens_cached", 0.05, "ratio", threshold=0.3)
+    found = EFFECTS["restore_prefix_cache"](watched("healthy").case("prefix_cache_collapse", share))
+    assert found.effect is not None
+    assert found.effect.quantity == "itl_seconds"
+    assert any("of a mean TTFT of" in each and "at least" in each for each in found.because)
+    queued = EFFECTS["restore_prefix_cache"](watched("overload").case("prefix_cache_collapse", share))
+    assert queued.effect is not None
+    assert queued.effect.quantity == "requests_finished"
+
+
+def test_a_cache_that_is_off_gets_a_table_and_no_prediction(watched: Callable[..., Watched]) -> None:
+    """ITL and capacity at the hit rates above that of now; nobody knows what the prompts share."""
+    facts = {"flag_max_num_seqs": "128"}
+    found = EFFECTS["enable_prefix_cache"](watched("healthy", facts=facts).case("ttft_slo"))
+    assert found.effect is None
+    assert re.fullmatch(r"60 % hits: ITL [\d.]+ ms, [\d.]+/s at most; now ITL .* at most", found.because[0])
+
+
+def test_other_lengths_move_the_capacity(watched: Callable[..., Watched]) -> None:
+    """Prompts of twice the length leave less, by as much as the true costs of a step say."""
+    facts = {"flag_max_num_seqs": "64"}
+    short = watched("healthy", 300, facts=facts)
+    case = short.case("model_drift")
+    known = case.known
+    assert known is not None
+    assert known.traffic is not None
+    double = replace(known.traffic, prompts=tuple((2 * tokens, share) for tokens, share in known.traffic.prompts))
+    found = EFFECTS["retune"](replace(case, known=replace(known, traffic=double)))
+    said = re.search(r"those of now ([\d.]+)/s \(([\d.]+) to ([\d.]+)/s", found.because[1])
+    assert said is not None
+    truth = StepCost(9e-3, 6e-5, 35e-6).capacity(double.prompt, double.output, 64)
+    assert float(said[2]) <= truth <= float(said[3])
+
+
+def test_a_day_of_load_is_replayed(watched: Callable[..., Watched]) -> None:
+    """Two servers that had a quiet day and one busy hour: one less all day, and fewer still if they follow."""
+    case = watched("healthy", 300, facts={"flag_max_num_seqs": "128"}).case("resource_overprovisioning")
+    assert case.known is not None
+    assert "a day of load" in EFFECTS["scale_in"](case).because[0]
+    quiet, busy = replace(case.known, day=(1.0,) * 144), replace(case.known, day=(1.0,) * 138 + (9.0,) * 6)
+    days = replace(case, alike=(quiet, busy, quiet))
+    fixed, follows = EFFECTS["scale_in"](days).effect, EFFECTS["dynamic_scaling"](days).effect
+    assert fixed is not None
+    assert follows is not None
+    assert (fixed.now, fixed.mid, fixed.unit) == (72.0, 24.0, "h")
+    assert follows.mid is not None
+    assert follows.mid <= 24.0
+    assert any("not measured" in each for each in EFFECTS["dynamic_scaling"](days).because)
 
 
 @pytest.mark.parametrize("name", sorted(EFFECTS))

@@ -185,6 +185,13 @@ def test_the_rate_that_fills_the_cache_has_an_interval(watched: Callable[..., Wa
     assert found.n == 20
 
 
+def test_slots_that_cannot_fill_the_cache_are_said(watched: Callable[..., Watched]) -> None:
+    """With 40 slots the cache is never full: no rate is told, but what they take of it."""
+    found = watched("healthy", facts={"flag_max_num_seqs": "40"}).known().full_cache
+    assert found.basis == "unknown"
+    assert found.needs.startswith("more slots: with all of them taken ")
+
+
 def test_what_preemptions_cost_is_told_where_there_are_any(watched: Callable[..., Watched]) -> None:
     """With step times from before, a full cache costs a part of the time; one that preempts from the start says why."""
     full, roomy = watched("cache_pressure", 300), watched("healthy")
