@@ -104,11 +104,13 @@ def value(number: float | None, unit: str) -> str:
 
 
 def rate(number: float | None, unit: str = "1") -> str:
-    """Write something per second: `1.2/s`, `97 tokens/s`, `1.14 MiB/s`."""
+    """Write something per second: `1.2/s`, `97 tokens/s`, `1.14 MiB/s`, `300 TFLOP/s`."""
     if number is None or math.isnan(number):
         return UNKNOWN
     if unit == "bytes":
         return value(number, "bytes/s")
+    if unit == "FLOP":
+        return f"{digits(number / 1e12)} TFLOP/s"
     return f"{digits(number)}/s" if unit in {"1", ""} else f"{digits(number)} {unit}/s"
 
 

@@ -48,8 +48,8 @@ _UNIT = "|".join(sorted(map(re.escape, _SCALES), key=len, reverse=True))
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _SIGN = r"(?P<sign>(?<![\w.)\]%°])[-\u2212+](?=[\d.]))"
 """Not the stroke of `20-40 s` or of `500 ms-1.1 s`."""
-_ROMAN = r"(?=[IVXLCDM]{2,}\b)M*(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b"
-"""Of two letters or more: one may be a unit or a name, and `I` is a word."""
+_ROMAN = r"(?=[IVXLCDM]{2,}\b)M*(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLCDM])\b"
+"""Of two letters or more: one may be a unit or a name, and `I` is a word. `LL` is none, and not an empty one either."""
 _PER = r"(?:\s?(?:[a-z]+\s){0,2}?[a-z]*\s?(?:/\s?(?P<per>s|min|h|J)\b|per\s(?P<per_word>second|minute|hour|joule)\b))"
 _TOKEN = re.compile(
     # Words that make of the number, or the letter, behind them a name: `GPU 3`, `server B`.

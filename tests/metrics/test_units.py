@@ -49,6 +49,7 @@ def test_value(number: float | None, unit: str, text: str) -> None:
         (1.2, "1", "1.2/s"),
         (97.0, "tokens", "97 tokens/s"),
         (1_200_000.0, "bytes", "1.14 MiB/s"),
+        (3e14, "FLOP", "300 TFLOP/s"),
         (0.0, "1", "0/s"),
         (None, "bytes", "—"),
         (math.nan, "1", "—"),
