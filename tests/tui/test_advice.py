@@ -200,6 +200,17 @@ def test_page_of_what_does_not_hold() -> None:
     assert re.search(r"NOT OBSERVED +2\n +at most 3 in 5 min\n +Drift +PSI 0\.02 \(limit 0\.25\)\n +cache sat", text)
 
 
+def test_what_most_have_in_common_is_said_once() -> None:
+    """How long nothing was seen stands above the risks, and beside one what is known of it alone."""
+    usual = "not observed in 5 min"
+    base = replace(canned.saturation(), state=RiskState.NOT_OBSERVED, likelihood=usual, summary="")
+    risky = replace(base, title="GPU lost", likelihood=f"{usual}; 0.24 % within 1 d")
+    others = tuple(replace(base, title=f"rule {index}") for index in range(3))
+    text = text_of(watched.watched(replace(canned.healthy(), risks=(*others, risky)), 80))
+    assert text.count(usual) == 1
+    assert re.search(r"GPU lost +0\.24 % within 1 d\n +rule 0 +rule 2\n +rule 1", text)
+
+
 def test_joined_evidence_keeps_its_first_clauses() -> None:
     """A long verdict ends after a clause, not within a word; the page of the risk says the rest."""
     text = ("decode -41 % since 14:02:10; GPU 3 SM clock 1980 to 1155 MHz, hardware thermal; "

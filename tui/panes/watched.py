@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from metrics.finding import RiskState
@@ -55,17 +56,26 @@ def watched(snapshot: Snapshot, width: int) -> list[Row]:
         rows.append(heading(f"NOT VISIBLE  {len(unseen)}", width))
     for risk in unseen:
         rows += _entry(risk.title, risk.summary or risk.description, width, "dim")
-    same = {risk.likelihood for risk in never}
-    if never:
-        rows.append(heading(f"NOT OBSERVED  {len(never)}", width))
-    if len(same) == 1:
-        rows += text(next(iter(same)), width, "dim")
-    remarks = {risk.title: risk.summary if len(same) == 1 else risk.likelihood for risk in never}
+    if not never:
+        return rows or [heading("nothing is judged yet", width)]
+    ((usual, _),) = Counter(_first(risk.likelihood) for risk in never).most_common(1)
+    rows += [heading(f"NOT OBSERVED  {len(never)}", width), *text(usual, width, "dim")]
+    remarks = {risk.title: _beside(risk, usual) for risk in never}
     for title, said in remarks.items():
         if said:
             rows += _entry(title, said, width, "dim")
-    rows += _columns([title for title, said in remarks.items() if not said], width)
-    return rows or [heading("nothing is judged yet", width)]
+    return rows + _columns([title for title, said in remarks.items() if not said], width)
+
+
+def _first(likelihood: str) -> str:
+    """Keep the first clause: how long it was not observed. What follows is known from elsewhere."""
+    return likelihood.split("; ", 1)[0]
+
+
+def _beside(risk: Risk, usual: str) -> str:
+    """Say of a risk what is not said of most: so that one sentence does not stand thirty times."""
+    likelihood = risk.likelihood.removeprefix(usual).removeprefix("; ")
+    return "; ".join(filter(None, (likelihood, risk.summary)))
 
 
 def _columns(titles: Sequence[str], width: int) -> list[Row]:
