@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from insight.report.document import Bullets, Heading, Paragraph, Table, columns
 from insight.report.words import opening, quantity_name, range_text
-from insight.verification.wording import change_text
+from insight.verification.wording import change_text, from_to
 from metrics import units
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ def blocks(comparison: Comparison, predictions: Sequence[Prediction], past: Inte
     found += [Heading(2, "What was changed"), _settings(comparison.settings)]
     found += [Heading(2, "What was asked of it"), Paragraph(opening(comparison.load_text)), _table(comparison.load)]
     found += [Heading(2, "What it did"), _table(comparison.figures), Paragraph(_TOGETHER)]
-    remarks = [f"{each.title}: {each.why}." for each in comparison.figures if each.why]
-    remarks += [opening(each) for each in comparison.notes]
+    remarks = [*_reasons(comparison.figures), *dict.fromkeys(map(opening, comparison.notes))]
     if remarks:
-        found.append(Bullets(tuple(dict.fromkeys(remarks))))
+        found.append(Bullets(tuple(remarks)))
+    if comparison.around:
+        circumstances = tuple(f"{each.title} {from_to(each)}." for each in comparison.around)
+        found += [Heading(2, "What else was otherwise"), Bullets(circumstances)]
     return [*found, *prediction_blocks(predictions, past)]
 
 
@@ -46,14 +48,25 @@ _TOGETHER = (
 )
 
 
+def _reasons(figures: Sequence[Figure]) -> list[str]:
+    """Give each reason once, behind the figures that it is of."""
+    by_reason: dict[str, list[str]] = {}
+    for each in figures:
+        if each.why:
+            by_reason.setdefault(each.why, []).append(each.title)
+    return [f"{', '.join(titles)}: {why}." for why, titles in by_reason.items()]
+
+
 def prediction_blocks(predictions: Sequence[Prediction], past: Interval | None) -> list[Block]:
     """Write what was foretold beside what came, and the score; nothing where nothing ever was."""
     if not predictions and past is None:
         return []
     found: list[Block] = [Heading(2, "What was foretold")]
-    if predictions:
+    numbers = [each for each in predictions if each.lo is not None or each.hi is not None]
+    if numbers:
         head = columns("advice", "of what", "before", "foretold", "expected here", "measured", "covered")
-        found.append(Table(head, tuple(map(_held, predictions))))
+        found.append(Table(head, tuple(map(_held, numbers))))
+    if predictions:
         found.append(Bullets(tuple(f"{each.id}: {each.why}." for each in predictions)))
     found.append(Paragraph(score_text(past)))
     return found
@@ -73,7 +86,7 @@ def score_text(past: Interval | None) -> str:
 def _settings(settings: Sequence[Setting]) -> Block:
     if not settings:
         return Paragraph("Nothing of what the server tells of itself.")
-    rows = tuple((each.name, each.before or units.UNKNOWN, each.after or units.UNKNOWN) for each in settings)
+    rows = tuple((each.typed, each.before or "not set", each.after or "not set") for each in settings)
     return Table(columns("setting", "before", "after", right=False), rows)
 
 
@@ -97,7 +110,7 @@ def _counted(number: float | None, n: float | None, unit: str) -> str:
 
 
 def _held(each: Prediction) -> tuple[str, ...]:
-    covered = {True: "yes", False: "no", None: "cannot be told"}[each.covered]
+    covered = {True: "yes", False: "no", None: units.UNKNOWN}[each.covered]
     foretold = range_text(each.lo, each.hi, each.unit) or _at_most(each.hi, each.unit)
     if each.mid is not None:
         foretold = f"{units.value(each.mid, each.unit)}\n[{foretold}]"

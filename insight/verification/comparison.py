@@ -6,30 +6,28 @@ comparisons of a server with itself would show a change that is none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from insight.verification.figures import CLEAR, Figure, figure, judged, quantile_figure
+from insight.verification.figures import Figure, figure, judged, quantile_figure
 from insight.verification.load import load_figures, same_load
 from insight.verification.matched import Matched, match
-from insight.verification.metric import HIT_RATE, ITL, QUANTILES, RESULTS, TPOT
+from insight.verification.metric import ARRIVALS, HIT_RATE, ITL, QUANTILES, RESULTS, THROUGHPUT, TPOT
 from insight.verification.noise import FEWEST_BATCHES, relative, share_change, together
+from insight.verification.outcome import Outcome, outcome
 from insight.verification.settings import Setting, changed_settings
-from insight.verification.side import too_short
-from insight.verification.wording import said
+from insight.verification.side import untold
+from insight.verification.surroundings import meanwhile, surroundings
 from metrics import units
 
 if TYPE_CHECKING:
     from insight.verification.metric import Metric
     from insight.verification.side import Side
 
-Outcome = Literal["better", "no worse", "worse", "not told"]
 STANDING = 1.0
 """With so many waiting on average a queue stands, and the server gives what it can."""
-_SPEED = ("itl_at_same_load", "itl_seconds", "tpot_seconds", "ttft_seconds")
-"""By the first of these that is known it is told whether a server became worse at all."""
 
 
 class Comparison(Struct, frozen=True):
@@ -49,6 +47,8 @@ class Comparison(Struct, frozen=True):
     """None where it cannot be told."""
     load_text: str
     figures: tuple[Figure, ...]
+    around: tuple[Figure, ...] = ()
+    """What differed of the host and the GPUs."""
     notes: tuple[str, ...] = ()
     simulated: bool = False
 
@@ -58,27 +58,27 @@ def compare(before: Side, after: Side) -> Comparison:
     settings = changed_settings(before, after)
     load = load_figures(before, after, settings)
     same, load_text = same_load(load)
-    matched = match(before, after) if before.windows or after.windows else ""
+    matched = match(before, after) if before.recorded and after.recorded else ""
     found = _figures(before, after, load, same=same is True, matched=matched)
-    outcome, text = _outcome(found)
-    reasons = [reason for side in (before, after) if (reason := too_short(side, FEWEST_BATCHES))]
-    if not before.spells and not after.spells:
-        reasons = ["of a report's sums alone nobody can tell a change from noise: compare recordings"]
-    if outcome == "not told" and reasons:
+    verdict, text = outcome(found, settings, before, after)
+    reasons = [reason for side in (before, after) if (reason := untold(side, FEWEST_BATCHES))]
+    if verdict == "not told" and reasons:
         text = f"cannot be told: {reasons[0]}"
+    around = surroundings(before, after)
     return Comparison(
         before=before.label,
         after=after.label,
         target=after.target,
         before_seconds=before.seconds,
         after_seconds=after.seconds,
-        outcome=outcome,
-        text=text,
+        outcome=verdict,
+        text=text if verdict == "no worse" else text + meanwhile(around),
         settings=settings,
         load=load,
         same_load=same,
         load_text=load_text,
         figures=found,
+        around=around,
         notes=(*reasons, *([matched] if isinstance(matched, str) and matched else [])),
         simulated=before.simulated or after.simulated,
     )
@@ -91,14 +91,21 @@ def _figures(
     found: list[Figure] = []
     if isinstance(matched, Matched):
         found.append(_at_same_load(matched, confidence))
-    saturated = queue_stood(before) and queue_stood(after)
+    stood = queue_stood(before), queue_stood(after)
+    # Of more requests than a server can take it makes no difference how many they are.
+    lengths = [each for each in load if each.id != ARRIVALS.id and each.lo is not None]
+    alike = bool(lengths) and all(each.verdict in {"noise", "slight"} for each in lengths)
     has_itl = any(ITL.id in each.histograms for each in before.spells) or ITL.id in before.quantities
     for metric in RESULTS:
         if metric is TPOT and has_itl:
             continue
         one = figure(metric, before, after, confidence)
         if one is not None and (one.before or one.after):
-            found.append(_if_comparable(one, metric, same=same, saturated=saturated))
+            found.append(
+                _if_capacity(one, stood, same=same or alike)
+                if metric is THROUGHPUT
+                else _if_comparable(one, metric, same=same)
+            )
     for quantity, title, q in QUANTILES:
         bounded = quantile_figure(quantity, title, q, (before, after), confidence)
         if bounded is not None:
@@ -109,12 +116,16 @@ def _figures(
     return (*found, *([accuracy] if accuracy is not None else []))
 
 
-def _if_comparable(found: Figure, metric: Metric, *, same: bool, saturated: bool) -> Figure:
+def _if_comparable(found: Figure, metric: Metric, *, same: bool) -> Figure:
     """Leave the judgement only where the number speaks of the server and not of what was asked of it."""
-    if found.verdict not in {"better", "worse"} or not metric.follows_load:
-        return found
-    if metric.id == "output_tokens_total" and not saturated:
-        return replace(found, verdict="differs", why="no queue stood: it is what was asked for, not what it can")
+    return found if same or not metric.follows_load else _follows_load(found)
+
+
+def _if_capacity(found: Figure, stood: tuple[bool, bool], *, same: bool) -> Figure:
+    """Judge throughput where a queue stood beside the lower one: that is all it can do, and the other can do more."""
+    judged_so = found.verdict in {"better", "worse"}
+    if judged_so and not stood[0 if found.verdict == "better" else 1]:
+        return replace(found, verdict="differs", why="no queue stood, so it is what was asked for, not what it can do")
     return found if same else _follows_load(found)
 
 
@@ -125,7 +136,8 @@ def _follows_load(found: Figure) -> Figure:
 
 def _at_same_load(matched: Matched, confidence: float) -> Figure:
     span = relative(matched.before, matched.after, confidence)
-    at = f"at {units.digits(matched.batch)} decoding, {units.digits(matched.prompt_rate)} prompt tokens/s worked on"
+    load = f"{units.digits(matched.batch - 1)} requests decoding, {units.digits(matched.prompt_rate)} prompt tokens/s"
+    at = f"with {load}"
     if matched.by_model:
         at += "; before by its step-time model, for the loads have little in common"
     bare = Figure(
@@ -156,23 +168,3 @@ def _quality(before: Side, after: Side, confidence: float) -> Figure | None:
     bare = Figure("accuracy", "right answers", "ratio", *shares, before_count=one.count, after_count=other.count)
     span = share_change((shares[0] * one.count, one.count), (shares[1] * other.count, other.count), confidence)
     return bare if span is None else judged(bare, span, 1, is_relative=False)
-
-
-def _outcome(found: tuple[Figure, ...]) -> tuple[Outcome, str]:
-    """Say in one sentence what came of it."""
-    worse = [each for each in found if each.verdict == "worse"]
-    better = [each for each in found if each.verdict == "better"]
-    if worse:
-        return "worse", f"worse: {', '.join(map(said, worse))}"
-    known = {
-        each.id: each for each in found if each.verdict in {"better", "slight", "noise"} and each.change is not None
-    }
-    speed = next((known[name] for name in _SPEED if name in known), None)
-    if speed is None:
-        reason = next((each.why for name in _SPEED for each in found if each.id == name and each.why), "")
-        return "not told", f"cannot be told: {reason or 'neither ITL nor TTFT could be compared'}"
-    if speed.hi is None or speed.hi > CLEAR:
-        return "not told", f"cannot be told: {said(speed)}, which takes longer recordings to tell from noise"
-    if better:
-        return "better", f"better: {', '.join(map(said, better))}"
-    return "no worse", f"no worse: {said(speed)}"

@@ -121,7 +121,15 @@ def _told(bare: Figure, metric: Metric, before: Side, after: Side, confidence: f
             return judged(bare, span, metric.better, is_relative=False)
     is_relative = metric.kind != "share" and bare.before > 0
     change = change / bare.before if is_relative else change
-    return replace(bare, change=change, is_relative=is_relative, why="whether it is noise takes recordings")
+    return replace(bare, change=change, is_relative=is_relative, why=_unproven(metric, before, after))
+
+
+def _unproven(metric: Metric, before: Side, after: Side) -> str:
+    """Say why a change cannot be told from noise."""
+    side = before if estimate(metric, before) is None else after
+    if not side.recorded:
+        return f"of {side.label} only the sum is known, so that noise cannot be told"
+    return f"{side.label} has too few spells with it to tell noise"
 
 
 def judged(bare: Figure, span: Span, better: int, *, is_relative: bool) -> Figure:
@@ -153,5 +161,5 @@ def quantile_figure(quantity: str, title: str, q: float, sides: tuple[Side, Side
         verdict = "better"
     return Figure(
         name, f"{title} p{q * 100:g}", "s", None, None, verdict=verdict, before_bounds=one, after_bounds=other,
-        why="" if verdict != "noise" else "within the buckets of the server's histogram",
+        why="" if verdict != "noise" else "the buckets of the server's histogram are too wide to tell",
     )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from insight.verification.settings import FLAG, TOLD_BY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -62,9 +64,11 @@ def _name(change: Change) -> str:
 
 def _changed(change: Change, settings: Sequence[Setting]) -> Setting | None:
     """Find the setting of a flag among those that changed, by command line or by the server's own page."""
-    name = _name(change).lstrip("-").removeprefix("no-").replace("-", "_")
+    typed = _name(change)
+    name = typed.lstrip("-").removeprefix("no-").replace("-", "_")
     facts = {each.name: each for each in settings}
-    return next((facts[each] for each in (f"flag_{name}", name, name.removeprefix("kv_")) if each in facts), None)
+    told_by = (f"{FLAG}{name}", name, *TOLD_BY.get(typed, ()))
+    return next((facts[each] for each in told_by if each in facts), None)
 
 
 def _reached(change: Change, setting: Setting) -> bool | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from insight.verification.figures import figure
-from insight.verification.metric import HIT_RATE, LOAD
+from insight.verification.metric import ARRIVALS, HIT_RATE, LOAD
 from insight.verification.noise import together
 from insight.verification.wording import from_to, said
 
@@ -49,6 +49,6 @@ def same_load(load: tuple[Figure, ...]) -> tuple[bool | None, str]:
     unsure = [each for each in load if each.verdict == "not told" and each.lo is not None]
     if unsure:
         return None, f"whether it is the same load cannot be told: {', '.join(map(said, unsure))}"
-    if not any(each.id == "requests_arrived" and each.verdict != "not told" for each in load):
+    if not any(each.id == ARRIVALS.id and each.verdict != "not told" for each in load):
         return None, "whether it is the same load cannot be told"
     return True, "the same load, as far as it can be told from noise"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 EDGE = 0.05
 """The load that a side has seen lies between these percentiles of its windows: beyond are a few strays."""
+NEAR_BATCH = 1.5
+"""Times the batch that both have seen, up and down: as far a side's windows tell how its ITL follows the batch."""
 FEWEST = 40
 """Windows of a side within the load that both have seen: two minutes."""
 
@@ -42,7 +44,7 @@ class Matched(Struct, frozen=True):
     before: Estimate
     after: Estimate
     batch: float
-    """Requests that decode, this one included: 1 + D."""
+    """1 + D: a request and those that decode beside it."""
     prompt_rate: float
     """Prompt tokens worked on a second."""
     windows: tuple[int, int]
@@ -59,19 +61,20 @@ def match(before: Side, after: Side) -> Matched | str:
             return f"{side.label} has {len(rows)} windows of 3 s with {MIN_TOKENS} tokens, and it takes {FEWEST}"
     ranges = [(_range([row[1] for row in rows])) for rows in sides]
     low, high = max(each[0] for each in ranges), min(each[1] for each in ranges)
+    decoding = [(begin - 1, end - 1) for begin, end in ranges]
     if low >= high:
-        return _apart(ranges, "decoding at once")
-    shared = [[row for row in rows if low <= row[1] <= high] for rows in sides]
+        return _apart(decoding, "decoding at once")
+    shared = [[row for row in rows if low / NEAR_BATCH <= row[1] <= high * NEAR_BATCH] for rows in sides]
     if min(map(len, shared)) < FEWEST:
-        few = f"{_apart(ranges, 'decoding at once')}: only {min(map(len, shared))} windows of 3 s in common"
+        few = f"{_apart(decoding, 'decoding at once')}: only {min(map(len, shared))} windows of 3 s in common"
         modelled = _by_model(before, sides[1])
         return modelled if isinstance(modelled, Matched) else f"{few}; {modelled}"
     prompts = [_range([row[2] for row in rows]) for rows in shared]
     floor, ceiling = max(each[0] for each in prompts), min(each[1] for each in prompts)
     if floor > ceiling:
         return _apart(prompts, "prompt tokens/s worked on")
-    batch = sum(_mean(rows, 1) for rows in shared) / 2
-    prompt = min(max(sum(_mean(rows, 2) for rows in shared) / 2, floor), ceiling)
+    batch = min(max(_between(shared, 1), low), high)
+    prompt = min(max(_between(shared, 2), floor), ceiling)
     found = [_at(rows, batch, prompt) for rows in shared]
     if found[0] is None or found[1] is None:
         return "ITL does not follow the load in a way that a line describes"
@@ -117,6 +120,18 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 def _apart(ranges: Sequence[tuple[float, float]], what: str) -> str:
     one, other = (f"{units.digits(low, 2)}-{units.digits(high, 2)}" for low, high in ranges)
     return f"the loads lie apart, {one} {what} before and {other} after"
+
+
+def _between(sides: Sequence[Sequence[Row]], column: int) -> float:
+    """Give the load at which both regressions together are known best: nearest to the side that has seen least of it.
+
+    A regression's variance grows by (x - mean)^2 / sum of squares, and the sum of both is least there. A server at its
+    limit has one batch all the time, and at any other its line would be a guess.
+    """
+    means = [_mean(rows, column) for rows in sides]
+    squares = [math.fsum((row[column] - mean) ** 2 for row in rows) for rows, mean in zip(sides, means, strict=True)]
+    whole = math.fsum(squares)
+    return (means[0] * squares[1] + means[1] * squares[0]) / whole if whole > 0 else math.fsum(means) / 2
 
 
 def _mean(rows: Sequence[Row], column: int) -> float:

@@ -67,11 +67,11 @@ def _share(name: str, title: str, better: int, part: str, whole: Sequence[str], 
     return Metric(name, title, "ratio", better, pair, told, "share", whole[0], follows)
 
 
-def _gauge(quantity: str, title: str, unit: str) -> Metric:
+def _gauge(quantity: str, title: str, unit: str, kind: Literal["rate", "share"] = "rate") -> Metric:
     def pair(spell: Spell) -> Pair:
         return (spell.gauges[quantity] * spell.seconds, spell.seconds) if quantity in spell.gauges else None
 
-    return Metric(quantity, title, unit, 0, pair, lambda side: _of(side, quantity, "mean"), "rate")
+    return Metric(quantity, title, unit, 0, pair, lambda side: _of(side, quantity, "mean"), kind)
 
 
 def _of(side: Side, quantity: str, field: str) -> float | None:
@@ -92,9 +92,12 @@ def _energy(spell: Spell) -> Pair:
 HIT_RATE = _share(
     "prefix_hit_rate", "prefix cache hits", 0, "prompt_tokens_cached", ("prompt_tokens_total",), follows=True
 )
+ARRIVALS = Metric(
+    "requests_arrived", "requests", "1/s", 0, _arrivals, lambda side: _of(side, "requests_finished", "rate"), "rate",
+    "requests_finished",
+)  # fmt: skip
 LOAD = (
-    Metric("requests_arrived", "requests", "1/s", 0, _arrivals, lambda side: _of(side, "requests_finished", "rate"),
-           "rate", "requests_finished"),
+    ARRIVALS,
     _mean("prompt_tokens", "prompt length", 0, "tokens"),
     _mean("output_tokens", "output length", 0, "tokens"),
     HIT_RATE,
@@ -122,4 +125,10 @@ RESULTS = (
            follows=True),
     Metric("tokens_per_joule", "output tokens a joule", "tokens/J", 1, _energy, lambda _: None, "mean"),
 )  # fmt: skip
+AROUND = (
+    _gauge("cpu_usage", "host CPU in use", "ratio", "share"),
+    _gauge("pressure_cpu", "host tasks waiting for a CPU", "ratio", "share"),
+    _gauge("sm_clock_hertz", "GPU clock", "Hz"),
+)
+"""What is not the server and may have made it slower."""
 QUANTILES = (("ttft_seconds", "TTFT", 0.95), ("itl_seconds", "ITL", 0.95))

@@ -8,25 +8,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.estimators.windows import StepWindow, WindowLog
+from insight.verification.settings import FLAG, LIMITS, SETTINGS
 from insight.verification.spells import SETTLE_SECONDS, SHORTEST_SECONDS, Spell, beginnings, cut, gpus_of
+from metrics import units
 from metrics.finding import Recommendation
 from metrics.histogram import Histogram
 from metrics.observed import Measure
+from metrics.snapshot import Objective
 
 if TYPE_CHECKING:
     from metrics.observed import Target
     from metrics.snapshot import Snapshot
     from metrics.view import SourceView
-
-SETTINGS = frozenset(
-    (
-        *("block_size", "cache_dtype", "enable_prefix_caching", "gpu_memory_utilization", "kv_cache_memory_bytes"),
-        *("num_gpu_blocks", "num_gpu_blocks_override", "sliding_window", "max_lora"),
-    )
-)
-"""Facts that say how a server was set up; so does every `flag_*`. Others (addresses, what runs now) say who it is."""
-LIMITS = ("max_running_requests", "max_model_len", "kv_cache_capacity_tokens")
-"""Gauges that say how a server was set up."""
 
 
 class Side(Struct, frozen=True):
@@ -49,9 +42,12 @@ class Side(Struct, frozen=True):
     """What was advised at its end."""
     gpus: tuple[str, ...] = ()
     """Their names."""
+    objectives: tuple[Objective, ...] = ()
+    """What it was to keep."""
     simulated: bool = False
+    recorded: bool = False
+    """It was seen over time; else only the sums of a report are known."""
     spells: tuple[Spell, ...] = ()
-    """Empty where only a Snapshot is known."""
     windows: tuple[StepWindow, ...] = ()
     """Short ones, for the step-time model."""
 
@@ -71,7 +67,7 @@ class Side(Struct, frozen=True):
 
 def of_snapshot(snapshot: Snapshot, target: Target, label: str) -> Side:
     """Take what a Snapshot tells of one server: sums and means, without how they came about over time."""
-    set_up = {name: fact for name, fact in target.facts.items() if name in SETTINGS or name.startswith("flag_")}
+    set_up = {name: fact for name, fact in target.facts.items() if name in SETTINGS or name.startswith(FLAG)}
     for name in LIMITS:
         measure = target.quantities.get(name)
         if measure is not None and measure.value is not None:
@@ -90,6 +86,7 @@ def of_snapshot(snapshot: Snapshot, target: Target, label: str) -> Side:
         quality=snapshot.quality or {},
         recommendations=tuple(each for each in snapshot.recommendations if each.target in {None, target.id}),
         gpus=tuple(each.name or "unknown GPU" for each in snapshot.gpus),
+        objectives=snapshot.objectives,
         simulated=target.simulated,
     )
 
@@ -103,14 +100,21 @@ def of_recording(snapshot: Snapshot, target: Target, source: SourceView, label: 
     log.observe(source)
     unsettled = max([begin, *(view.mono - (view.wall - wall) + SETTLE_SECONDS for wall in beginnings(source))])
     windows = tuple(each for each in log.windows if each.end - each.seconds >= unsettled)
-    return replace(of_snapshot(snapshot, target, label), begin=view.wall_at(begin), spells=spells, windows=windows)
+    bare = of_snapshot(snapshot, target, label)
+    return replace(bare, begin=view.wall_at(begin), recorded=True, spells=spells, windows=windows)
 
 
-def too_short(side: Side, fewest: int) -> str:
-    """Say in one line that a time is too short to be compared; empty where it is not."""
+def untold(side: Side, fewest: int) -> str:
+    """Say in one line why no change of a side can be told from noise; empty where it can."""
+    if not side.recorded:
+        return (
+            f"{side.label} is a report, and of its sums alone nobody can tell a change from noise: give its recording"
+        )
     if len(side.spells) >= fewest:
         return ""
+    length = side.spells[0].seconds if side.spells else SHORTEST_SECONDS
+    there = f"{len(side.spells)} spell{'' if len(side.spells) == 1 else 's'}" if side.spells else "no spell"
     return (
-        f"{side.label} holds {len(side.spells)} spells of {SHORTEST_SECONDS:.0f} s in which the server answered "
+        f"{side.label} is too short: it holds {there} of {units.duration(length)} in which the server answered "
         f"throughout, and it takes {fewest} to know how much they differ by chance"
     )

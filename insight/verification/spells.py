@@ -30,6 +30,8 @@ HISTOGRAMS = (
     *("prompt_tokens", "output_tokens"),
 )
 GAUGES = ("requests_running", "requests_waiting", "kv_cache_usage")
+HOST_GAUGES = ("cpu_usage", "pressure_cpu")
+GPU_GAUGE = "sm_clock_hertz"
 _BEGINNINGS = frozenset(("restart", "replaced"))
 
 
@@ -41,7 +43,7 @@ class Spell(Struct, frozen=True):
     """How much each grew."""
     histograms: dict[str, Histogram]
     gauges: dict[str, float]
-    """Mean over the polls."""
+    """Mean over the polls; also what the host and the GPUs did meanwhile, where they are the server's."""
     arrived: float | None
     """Requests: those that ended, and by how many more are in the server than before."""
     joules: float | None
@@ -89,6 +91,17 @@ def gpus_of(source: SourceView) -> list[SourceView]:
     return list(view.all(Source.GPU)) if len(view.ids(Source.SERVER)) == 1 else []
 
 
+def _around(source: SourceView, size: float, end: float, gpus: Sequence[SourceView]) -> dict[str, float]:
+    """Tell what the server's host and GPUs did: the host's only where the server is seen to run on it."""
+    view = source.view
+    hosts = view.all(Source.HOST) if source.newest.processes else ()
+    found = {name: total_gauge(each, name, size, end) for each in hosts for name in HOST_GAUGES}
+    clocks = [total_gauge(each, GPU_GAUGE, size, end) for each in gpus]
+    known = [each for each in clocks if each is not None]
+    mean = {GPU_GAUGE: sum(known) / len(known)} if known and len(known) == len(clocks) else {}
+    return {name: each for name, each in found.items() if each is not None} | mean
+
+
 def _spell(source: SourceView, size: float, end: float, gpus: Sequence[SourceView]) -> Spell:
     grown = {name: source.increase(name, size, end) for name in COUNTERS}
     counters = {name: each.value for name, each in grown.items() if each is not None}
@@ -100,7 +113,7 @@ def _spell(source: SourceView, size: float, end: float, gpus: Sequence[SourceVie
         seconds=next((each.seconds for each in grown.values() if each is not None), size),
         counters=counters,
         histograms={name: each for name, each in observed.items() if each is not None},
-        gauges={name: each for name, each in gauges.items() if each is not None},
+        gauges={name: each for name, each in gauges.items() if each is not None} | _around(source, size, end, gpus),
         arrived=arrived(source, size, end, counters),
         joules=sum(joules) if joules and len(joules) == len(gpus) else None,
     )

@@ -112,18 +112,19 @@ def test_a_minute_is_too_short() -> None:
     """What cannot be told from noise is not told, and why is the first thing that is said."""
     found = compare(side(1, 60), side(2))
     assert found.outcome == "not told"
-    assert found.text.startswith("cannot be told: seed 1 holds ")
+    assert found.text.startswith("cannot be told: seed 1 is too short: it holds 3 spells of 15 s in which the server")
     assert "it takes 6" in found.text
 
 
 def test_sums_alone_tell_no_noise() -> None:
     """Of reports means and counts are shown, and only a share of requests is judged."""
-    sides = [replace(side(seed), spells=(), windows=()) for seed in (1, 2)]
+    sides = [replace(side(seed), recorded=False, spells=(), windows=()) for seed in (1, 2)]
     found = compare(*sides)
     assert found.outcome == "not told"
-    assert "compare recordings" in found.text
+    assert "seed 1 is a report, and of its sums alone nobody can tell" in found.text
     itl = next(each for each in found.figures if each.id == "itl_seconds")
     assert (itl.verdict, itl.lo) == ("not told", None)
+    assert itl.why == "of seed 1 only the sum is known, so that noise cannot be told"
     assert itl.change is not None
     assert itl.before_count
 
@@ -144,6 +145,14 @@ def test_wrong_answers_are_worse() -> None:
         ({"flag_dtype": "auto"}, {"flag_dtype": "auto", "flag_swap_space": "4"},
          (Setting("flag_swap_space", None, "4"),)),
         ({"flag_max_num_seqs": "8"}, {}, ()),
+        ({"flag_max_num_seqs": "8", "max_running_requests": "8"},
+         {"flag_max_num_seqs": "2", "max_running_requests": "2"}, (Setting("flag_max_num_seqs", "8", "2"),)),
+        ({"flag_max_num_seqs": "8", "max_running_requests": "16"},
+         {"flag_max_num_seqs": "4", "max_running_requests": "4"},
+         (Setting("flag_max_num_seqs", "8", "4"), Setting("max_running_requests", "16", "4"))),
+        ({"flag_dtype": "auto", "enable_prefix_caching": "True"},
+         {"flag_dtype": "auto", "enable_prefix_caching": "False", "flag_enable_prefix_caching": "False"},
+         (Setting("enable_prefix_caching", "True", "False"),)),
         ({"cache_dtype": "auto"}, {}, ()),
     ],
 )  # fmt: skip
@@ -165,8 +174,7 @@ def test_it_can_be_read() -> None:
     """Every figure stands in the text with its change, and that it is simulated."""
     written = text(blocks(compare(side(1), side(1, caching=False)), (), None))
     assert "SIMULATED" in written
-    assert "Worse: TTFT +" in written
-    assert "enable_prefix_caching" in written
+    assert "Worse after enable_prefix_caching True -> False: TTFT " in " ".join(written.replace("!!", "").split())
     assert "hold together at 95 %" in written
 
 

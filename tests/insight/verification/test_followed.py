@@ -42,6 +42,14 @@ def advice(flag: str, proposed: str) -> Recommendation:
         ("--tensor-parallel-size", "twice as many", "flag_tensor_parallel_size", "2", "1", False),
         ("--kv-offloading-size", "a size in GiB", "flag_kv_offloading_size", "8", "0", False),
         ("--max-num", "512", "flag_max_num_seqs", "256", "512", False),
+        ("-c", "higher", "flag_ctx_size", "4096", "8192", True),
+        ("-c", "higher", "flag_ctx_size", "8192", "4096", False),
+        ("-np", "4", "flag_parallel", "1", "4", True),
+        ("-np", "4", "max_running_requests", "1", "4", True),
+        ("-ctk", "q8_0", "flag_cache_type_k", "f16", "q8_0", True),
+        ("--dp", "2", "flag_dp_size", "1", "2", True),
+        ("--tp", "4", "tp_size", "2", "4", True),
+        ("--spec-tokens", "lower", "flag_num_speculative_tokens", "5", "3", True),
     ],
 )
 def test_a_setting_follows_where_it_became_what_was_proposed(
