@@ -402,11 +402,9 @@ def test_clients_that_think_send_more_seldom() -> None:
 def test_clients_come_back_after_errors_refusals_and_a_restart() -> None:
     """A closed loop does not end with what went wrong: refused, failed or lost, a client tries again."""
     config = replace(TIGHT, max_num_queued_reqs=1)
-    faults = [
-        Clients(at=0.0, count=6, think=0.1),
-        Errors(at=0.0, share=0.3, seconds=20.0),
-    ]
-    engine = Engine(config, SILENCE, 1, faults=faults)
+    engine = Engine(
+        config, SILENCE, 1, faults=[Clients(at=0.0, count=6, think=0.1), Errors(at=0.0, share=0.3, seconds=20.0)]
+    )
     engine.advance(30.0)
     assert engine.counters.rejected > 0
     assert engine.counters.finished["error"] > 0
