@@ -47,7 +47,7 @@ def test_what_matters_comes_first() -> None:
         "TTFT p95 ~38.2 s [20-40 s]",
         "KV cache in use 14:21:33, requests waiting 14:21:39, SM clock of GPU 1 14:21:51, TTFT p95 14:21:55",
         "--max-num-seqs: 8 -> 12, takes a restart",
-        "~700 ms [500 ms-1.1 s] expected, basis model, grade B",
+        "~0.70 s [0.50-1.10 s] expected, basis model, grade B",
     ):
         assert needed in whole
 

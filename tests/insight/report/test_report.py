@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from insight.report import FORMATS, render
+from insight.written import written as effect_numbers
 from metrics import units
 from metrics.effect import Effect, Grade
 from metrics.finding import Evidence
@@ -179,7 +180,7 @@ def test_probe_is_told_from_server() -> None:
 def floats(node: Any) -> Iterator[Any]:
     """Every number in a Snapshot, and every quantile and interval as a whole."""
     if isinstance(node, msgspec.Struct):
-        if isinstance(node, Quantile):
+        if isinstance(node, Quantile | Effect):
             yield node
         if isinstance(node, Evidence | Effect):
             yield Quantile(None, node.lo or 0.0, node.hi)
@@ -199,6 +200,9 @@ def produced(snapshot: Snapshot) -> set[str]:
     for each in floats(snapshot):
         if isinstance(each, str):
             written.append(each)
+        elif isinstance(each, Effect):
+            _, then, interval, unit = effect_numbers(each)
+            written += [f"{then}{unit}", f"{interval}{unit}"]
         elif isinstance(each, Quantile):
             written += [f(each, unit) for f in (units.estimate, units.bounds) for unit in BASE_UNITS]
         else:
