@@ -61,7 +61,7 @@ def cost(hourly: float, tokens: float, seconds: float) -> Effect:
         unit="$",
         basis="measured",
         grade=Grade.A,
-        assumptions=(f"{hourly:.4g} an hour for all of its GPUs",),
+        assumptions=(f"its GPUs cost {hourly:.4g} $ an hour",),
         n=tokens,
         window_seconds=seconds,
     )

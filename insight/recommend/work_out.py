@@ -58,7 +58,11 @@ def work_out(
     limits = Limits(slots=round(slots or DEFAULT_SLOTS), budget=_budget(source))
     # A cache that is full is as much of a limit as slots are.
     batch = kv_capacity.largest_batch(slots, kv_tokens, resident)
-    found = capacity.measured_capacity(recent, batch if slots is not None or cache_use.is_full(recent) else None)
+    full = slots is not None or cache_use.is_full(recent)
+    found = capacity.measured_capacity(recent, batch if full else None)
+    if not full and len(source.parts("requests_running")) > 1:
+        # Where one engine is full and others are not, as many run as ever did, too.
+        found = unknown("requests_finished", "1/s", "the most that may run at once on each of its engines")
     within = unknown("requests_finished", "1/s", _needs(model))
     limit_of: dict[str, float | None] = {}
     if isinstance(model, StepTime) and traffic is not None:
@@ -77,7 +81,7 @@ def work_out(
     why = trust.doubt(source, recent)
     found, within = trust.less_sure(found, why), trust.less_sure(within, why)
     filled = slots * resident / kv_tokens if slots and resident and kv_tokens else None
-    full = cache_use.full_at(model, traffic, recent, filled)
+    full_cache = cache_use.full_at(model, traffic, recent, filled)
     carries = capacity.carried(found, within)
     spent = {each.quantity: each for each in spending(source, RECENT_SECONDS, settings.price_per_hour)}
     return Known(
@@ -97,7 +101,7 @@ def work_out(
         capacity=_named("capacity", found),
         within=_named("rate with mean ITL at limit", within),
         headroom=_named("headroom", capacity.headroom(found, arrivals or 0.0)),
-        full_cache=_named("rate that fills the KV cache", trust.less_sure(full, why)),
+        full_cache=_named("rate that fills the KV cache", trust.less_sure(full_cache, why)),
         carries=carries,
         more_load=_more_load(model, traffic, limits, arrivals, carries),
         drain=_drain(recent, arrivals, found),

@@ -38,10 +38,10 @@ def _is_known(one: Effect) -> bool:
 
 
 def _value(one: Effect) -> str:
-    """Write the middle over its interval, or what it is bounded by: `1.2/s [1.1-1.3/s]`, `>82 %`, `—`."""
+    """Write the middle over its interval, if that has a width, or the bound: `1.2/s [1.1-1.3/s]`, `>82 %`, `—`."""
     if not _is_known(one):
         return units.UNKNOWN
-    interval = _interval(one)
+    interval = _interval(one) if one.lo != one.hi or one.lo is None else ""
     if one.mid is None:
         return interval
     middle = f"{'' if one.basis == 'measured' else '~'}{units.value(one.mid, one.unit)}"

@@ -335,7 +335,7 @@ def test_the_queue_cap_is_bounded_by_what_was_measured(drive: Callable[..., Driv
     advised = {each.id: each for each in overloaded(drive(), "vllm").snapshot().recommendations}
     cap, more = advised["admission_control"], advised["scale_out"]
     assert (cap.id, cap.risks, cap.target) == ("admission_control", ("model_overloading",), URL)
-    assert any(line.startswith("N = 10: 8 that run, and 2 that may wait") for line in cap.because)
+    assert any(line.startswith("N = 10 (9 to 10): 8 that run, and 2 that may wait") for line in cap.because)
     assert cap.effect is not None
     assert cap.effect.now == 30.0
     assert cap.effect.hi == pytest.approx(2 / 1.8)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from insight.estimators import balance, capacity, forecast, scaling
+from insight.estimators import balance, capacity, forecast, kv_capacity, scaling
 from insight.estimators.effects import unknown
 from insight.estimators.extrapolation import FAR_SHARE, interval
 from insight.estimators.scaling import Policy
@@ -111,7 +111,10 @@ def balance_load(case: Case) -> Estimate:
         return Estimate(because=("what balance brings follows from the step times of one replica", *case.needs))
     because = (f"the busiest of {len(rates)} engines gets {units.value(max(rates) / sum(rates), 'ratio')} of them",)
     if known.drain is not None:
-        return Estimate(served(known.arrivals, known.rate, known.capacity, assumed=("engines alike",)), because)
+        # What is measured now is the capacity of the uneven spread.
+        batch = kv_capacity.largest_batch(known.slots, known.kv_tokens, known.resident)
+        even = capacity.slot_capacity(known.fitted, known.traffic, batch)
+        return Estimate(served(known.arrivals, known.rate, even, assumed=("engines alike",)), because)
     model, traffic = known.fitted, known.traffic
     # Fitted on the sum of n engines, whose requests do not share steps: one of them has n times that beta and gamma.
     n = len(rates)

@@ -41,7 +41,8 @@ def token_budget(case: Case) -> Estimate:
     if stated.isdecimal() and (int(stated) >= chosen.tokens if bound_by_it else int(stated) <= chosen.tokens):
         room = "with more of them steps miss" if bound_by_it else "with which steps keep"
         return Estimate(withheld=f"the budget is {stated} tokens, {room} {label(objective)}")
-    because = (*because, f"a prompt of mean length then takes {units.value(chosen.extra_ttft, 's')} longer")
+    if chosen.extra_ttft:
+        because = (*because, f"a prompt of mean length then takes {units.value(chosen.extra_ttft, 's')} longer")
     return Estimate(chosen.worst_itl, because, {"budget": str(chosen.tokens)})
 
 

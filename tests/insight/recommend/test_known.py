@@ -192,6 +192,14 @@ def test_slots_that_cannot_fill_the_cache_are_said(watched: Callable[..., Watche
     assert found.needs.startswith("more slots: with all of them taken ")
 
 
+def test_uneven_engines_show_no_capacity(watched: Callable[..., Watched]) -> None:
+    """One of two is full and has a queue: what is finished then is no capacity, for nobody tells the slots."""
+    young, later = (watched("uneven_replicas", seconds).known() for seconds in (120, 240))
+    assert young.capacity.basis == "unknown"
+    assert young.headroom.basis == "unknown"
+    assert later.capacity.basis != "measured"
+
+
 def test_what_preemptions_cost_is_told_where_there_are_any(watched: Callable[..., Watched]) -> None:
     """With step times from before, a full cache costs a part of the time; one that preempts from the start says why."""
     full, roomy = watched("cache_pressure", 300), watched("healthy")

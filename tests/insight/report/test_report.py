@@ -136,6 +136,9 @@ def test_what_a_server_can_take() -> None:
     ]
     named = [row[0] for row in cells(snapshot, "what it can take")[:4]]
     assert named == ["load", "capacity", "rate with mean ITL at limit", "headroom"]
+    exact = Effect("cost_per_million_tokens", 2.5, 2.5, 2.5, 2.5, "$", "measured", Grade.A, n=9.0, name="price")
+    priced = replace(snapshot, targets=(replace(snapshot.targets[0], estimates=(exact,)),))
+    assert cells(priced, "what it can take")[0] == ["price", "2.5 $", "measured", "A", "9", "—"]
     written = " ".join(render(snapshot, "text").decode().split())
     assert "Holds only if: prompts and outputs stay as they are. Grade A: measured" in written
     assert "what it can take" not in render(canned.healthy(), "md").decode()
