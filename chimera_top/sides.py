@@ -16,7 +16,7 @@ from chimera_top.lookback import EXACT_ROWS, tell_damage
 from chimera_top.passage import Passage
 from collectors.replay import Recording
 from insight.verification.side import Side, of_recording, of_snapshot
-from insight.verification.spells import beginnings
+from insight.verification.spells import SETTLE_SECONDS, beginnings
 from metrics.recording import HEADER, NotARecordingError
 from metrics.sample import Event, Sample, Source
 from metrics.snapshot import SCHEMA_VERSION, Snapshot
@@ -57,33 +57,58 @@ def read(settings: Settings, path: str, *, advice: bool) -> list[Side]:
 
 
 def split(settings: Settings, path: str, name: str) -> tuple[list[Side], list[Side], Event]:
-    """Read every server of a recording before a mark, and after it; and the mark. Raises FailureError."""
+    """Read every server of a recording before a mark, and after it; and the mark. Raises FailureError.
+
+    Before begins at the mark before it, and after ends at the one behind it: each may stand for a change of its own.
+    """
     if not _beginning(path).startswith(HEADER[:-2]):
         raise UsageError(f"--mark splits a recording, and {path} is none: give BEFORE and AFTER")
     recording = Recording(Path(path))
-    marks = [event for sample in _samples(recording) for event in sample.events if event.kind == "mark"]
+    marks, begun = _happened(recording)
     tell_damage(recording)
     mark = _chosen(path, marks, name)
+    others = [each for each in marks if abs(each.wall - mark.wall) >= SETTLE_SECONDS]
+    begin = max((each.wall for each in others if each.wall < mark.wall), default=-math.inf)
+    walls = [each.wall for each in marks]
+    end = min((_change(begun, each.wall, walls) for each in others if each.wall > mark.wall), default=math.inf)
+    middle = _change(begun, mark.wall, walls)
     before, after = f"before {mark.text}", f"after {mark.text}"
-    middle = _change(Path(path), mark.wall)
-    earlier = (sample for sample in _samples(Recording(Path(path))) if sample.wall < middle)
-    later = (sample for sample in _samples(Recording(Path(path))) if sample.wall >= middle)
     return (
-        _sides(settings, earlier, before, middle),
-        _sides(settings, later, after, None, settled=False),
+        _sides(settings, _between(path, begin, middle), before, middle, settled=begin == -math.inf),
+        _sides(settings, _between(path, middle, end), after, None, settled=False),
         mark,
     )
 
 
-def _change(path: Path, mark: float) -> float:
-    """Tell when the change was made: at the mark, or at the restart shortly before that it was set for."""
-    store = Store()
-    for sample in _samples(Recording(path)):
-        if sample.wall < mark and sample.kind is Source.SERVER:
+def _happened(recording: Recording) -> tuple[list[Event], list[float]]:
+    """List the marks, and when a server was seen to have begun anew."""
+    store, marks, last = Store(), [], 0.0
+    for sample in _samples(recording):
+        marks += [event for event in sample.events if event.kind == "mark"]
+        last = sample.wall
+        if sample.kind is Source.SERVER:
             store.add(sample)
-    view = View(store, math.inf, mark)
-    begun = [wall for source in view.all(Source.SERVER) for wall in beginnings(source)]
-    return max((wall for wall in begun if mark - RESTART_SECONDS <= wall), default=mark)
+    view = View(store, math.inf, last)
+    return marks, [wall for source in view.all(Source.SERVER) for wall in beginnings(source)]
+
+
+def _change(begun: list[float], mark: float, marks: list[float]) -> float:
+    """Tell when the change was made: at the mark, or at the restart shortly before that it was set for.
+
+    A restart that another mark is nearer to is that one's.
+    """
+    return max(
+        (
+            wall
+            for wall in begun
+            if mark - RESTART_SECONDS <= wall < mark and mark - wall <= min(abs(each - wall) for each in marks)
+        ),
+        default=mark,
+    )
+
+
+def _between(path: str, begin: float, end: float) -> Iterator[Sample]:
+    return (sample for sample in _samples(Recording(Path(path))) if begin <= sample.wall < end)
 
 
 def pairs(before: list[Side], after: list[Side], target: str | None) -> list[tuple[Side, Side]]:

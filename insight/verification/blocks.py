@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from insight.verification.prediction import Prediction
     from insight.verification.settings import Setting
 
-_VERDICTS = {"noise": "within noise", "slight": "below 3 %", "differs": "differs"}
+_VERDICTS = {"noise": "within noise", "slight": "hardly", "differs": "differs"}
 
 
 def blocks(comparison: Comparison, predictions: Sequence[Prediction], past: Interval | None) -> list[Block]:

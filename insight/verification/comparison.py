@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.verification.figures import Figure, figure, judged, quantile_figure
-from insight.verification.load import load_figures, same_load
+from insight.verification.load import HOW_MUCH, load_figures, same_load
 from insight.verification.matched import Matched, match
-from insight.verification.metric import ARRIVALS, HIT_RATE, ITL, QUANTILES, RESULTS, THROUGHPUT, TPOT
+from insight.verification.metric import HIT_RATE, IN_SERVER, ITL, QUANTILES, RESULTS, THROUGHPUT, TPOT, TTFT, WAITING
 from insight.verification.noise import FEWEST_BATCHES, relative, share_change, together
 from insight.verification.outcome import Outcome, outcome
 from insight.verification.settings import Setting, changed_settings
@@ -62,9 +62,11 @@ def compare(before: Side, after: Side) -> Comparison:
     found = _figures(before, after, load, same=same is True, matched=matched)
     verdict, text = outcome(found, settings, before, after)
     reasons = [reason for side in (before, after) if (reason := untold(side, FEWEST_BATCHES))]
-    if verdict == "not told" and reasons:
-        text = f"cannot be told: {reasons[0]}"
     around = surroundings(before, after)
+    apart = "" if same else f"; {load_text if same is None else f'under {load_text}'}"
+    if verdict == "not told" and (reasons or not text):
+        text = f"cannot be told: {(*reasons, _untold(load_text, matched, same=same))[0]}"
+        apart = ""
     return Comparison(
         before=before.label,
         after=after.label,
@@ -72,7 +74,7 @@ def compare(before: Side, after: Side) -> Comparison:
         before_seconds=before.seconds,
         after_seconds=after.seconds,
         outcome=verdict,
-        text=text if verdict == "no worse" else text + meanwhile(around),
+        text=text + apart + ("" if verdict == "no worse" else meanwhile(around)),
         settings=settings,
         load=load,
         same_load=same,
@@ -84,6 +86,13 @@ def compare(before: Side, after: Side) -> Comparison:
     )
 
 
+def _untold(load_text: str, matched: Matched | str, *, same: bool | None) -> str:
+    """Say why nothing is known of how fast the server is."""
+    if same or not matched:
+        return "the server tells neither ITL nor TTFT, which --probe measures"
+    return f"{load_text}; ITL and TTFT follow the load" + (f", and {matched}" if isinstance(matched, str) else "")
+
+
 def _figures(
     before: Side, after: Side, load: tuple[Figure, ...], *, same: bool, matched: Matched | str
 ) -> tuple[Figure, ...]:
@@ -91,15 +100,18 @@ def _figures(
     found: list[Figure] = []
     if isinstance(matched, Matched):
         found.append(_at_same_load(matched, confidence))
-    stood = queue_stood(before), queue_stood(after)
+    clients = any(each.id == IN_SERVER.id for each in load)  # who wait for their answers: it gives them what it can
+    stood = clients or queue_stood(before), clients or queue_stood(after)
     # Of more requests than a server can take it makes no difference how many they are.
-    lengths = [each for each in load if each.id != ARRIVALS.id and each.lo is not None]
+    lengths = [each for each in load if each.id not in HOW_MUCH and each.lo is not None]
     alike = bool(lengths) and all(each.verdict in {"noise", "slight"} for each in lengths)
+    has_ttft = any(TTFT.id in each.histograms for each in before.spells) or TTFT.id in before.quantities
     has_itl = any(ITL.id in each.histograms for each in before.spells) or ITL.id in before.quantities
     for metric in RESULTS:
         if metric is TPOT and has_itl:
             continue
-        one = figure(metric, before, after, confidence)
+        measured = replace(metric, better=0) if metric is WAITING and has_ttft else metric
+        one = figure(measured, before, after, confidence)
         if one is not None and (one.before or one.after):
             found.append(
                 _if_capacity(one, stood, same=same or alike)
@@ -130,8 +142,9 @@ def _if_capacity(found: Figure, stood: tuple[bool, bool], *, same: bool) -> Figu
 
 
 def _follows_load(found: Figure) -> Figure:
-    judged_so = found.verdict in {"better", "worse"}
-    return replace(found, verdict="differs", why="the load differs, and it follows the load") if judged_so else found
+    if found.verdict not in {"better", "worse"}:
+        return found
+    return replace(found, verdict="differs", why="it follows the load, which is not certainly the same")
 
 
 def _at_same_load(matched: Matched, confidence: float) -> Figure:

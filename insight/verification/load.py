@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from statistics import mean, pstdev
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from insight.verification.figures import figure
-from insight.verification.metric import ARRIVALS, HIT_RATE, LOAD
-from insight.verification.noise import together
+from insight.verification.metric import ARRIVALS, HIT_RATE, IN_SERVER, LOAD, LOAD_IN_TOKENS, PROMPTS
+from insight.verification.noise import CONFIDENCE, FEWEST_BATCHES, together
 from insight.verification.wording import from_to, said
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from insight.verification.figures import Figure, Verdict
+    from insight.verification.metric import Metric
     from insight.verification.settings import Setting
     from insight.verification.side import Side
 
@@ -21,15 +26,39 @@ SAME = 0.05
 NEARLY = 0.1
 """Beyond that they are not taken for the same even where they may be: of a load that goes up and down hardly anything
 is certain. The mix of a step-time model is the same within as much (`extrapolation.SAME_MIX`)."""
+STEADY = 0.1
+"""Requests in the server that vary by no more from spell to spell, of their mean, are those of so many clients that ask
+again when they have their answer, or of very many: their number is the load then. Our own default."""
+HOW_MUCH = frozenset((ARRIVALS.id, PROMPTS.id, IN_SERVER.id))
+"""What is asked in a second; the rest of a load says of what kind it is."""
 _CACHING = frozenset(("enable_prefix_caching", "flag_enable_prefix_caching"))
 
 
 def load_figures(before: Side, after: Side, settings: tuple[Setting, ...]) -> tuple[Figure, ...]:
     """Compare what was asked of the server. The hit rate of a cache that was changed is no part of that."""
     cache = any(each.name in _CACHING for each in settings)
-    asked = [metric for metric in LOAD if not (cache and metric is HIT_RATE)]
+    told = LOAD if figure(ARRIVALS, before, after, CONFIDENCE) else LOAD_IN_TOKENS
+    asked = [metric for metric in told if not (cache and metric is HIT_RATE)]
+    found = _compared(asked, before, after)
+    if same_load(found)[0] is not True and _as_many(before, after):
+        found = _compared([IN_SERVER if each.id in HOW_MUCH else each for each in asked], before, after)
+        return tuple(replace(each, verdict="slight") if each.id == IN_SERVER.id else each for each in found)
+    return found
+
+
+def _compared(asked: Sequence[Metric], before: Side, after: Side) -> tuple[Figure, ...]:
     found = (figure(metric, before, after, together(len(asked))) for metric in asked)
     return tuple(replace(each, verdict=_as_load(each)) for each in found if each is not None)
+
+
+def _as_many(before: Side, after: Side) -> bool:
+    """Tell whether equally many requests were in the server all the time, before and after."""
+    there = [[top / bottom for each in side.spells if (pair := IN_SERVER.pair(each)) for top, bottom in [pair]]
+             for side in (before, after)]  # fmt: skip
+    if any(len(each) < FEWEST_BATCHES or mean(each) < 1 or pstdev(each) > STEADY * mean(each) for each in there):
+        return False
+    one, other = map(mean, there)
+    return abs(math.log(other / one)) <= NEARLY
 
 
 def _as_load(found: Figure) -> Verdict:
@@ -48,7 +77,9 @@ def same_load(load: tuple[Figure, ...]) -> tuple[bool | None, str]:
         return False, f"another load: {'; '.join(f'{each.title} {from_to(each)}' for each in differing)}"
     unsure = [each for each in load if each.verdict == "not told" and each.lo is not None]
     if unsure:
-        return None, f"whether it is the same load cannot be told: {', '.join(map(said, unsure))}"
-    if not any(each.id == ARRIVALS.id and each.verdict != "not told" for each in load):
-        return None, "whether it is the same load cannot be told"
+        return None, f"it may be another load: {', '.join(map(said, unsure))}"
+    if not any(each.id in HOW_MUCH and each.verdict != "not told" for each in load):
+        return None, "it may be another load: the server does not tell how much was asked of it"
+    if any(each.id == IN_SERVER.id for each in load):
+        return True, "the same load: as many requests in the server all the time, each of which waits for its answer"
     return True, "the same load, as far as it can be told from noise"

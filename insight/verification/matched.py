@@ -56,9 +56,9 @@ class Matched(Struct, frozen=True):
 def match(before: Side, after: Side) -> Matched | str:
     """Compare ITL at the load that both have seen; or say why that cannot be done."""
     sides = _rows(before.windows), _rows(after.windows)
-    for side, rows in zip((before, after), sides, strict=True):
-        if len(rows) < FEWEST:
-            return f"{side.label} has {len(rows)} windows of 3 s with {MIN_TOKENS} tokens, and it takes {FEWEST}"
+    few = [reason for side in (before, after) if (reason := _too_few(side))]
+    if few:
+        return few[0]
     ranges = [(_range([row[1] for row in rows])) for rows in sides]
     low, high = max(each[0] for each in ranges), min(each[1] for each in ranges)
     decoding = [(begin - 1, end - 1) for begin, end in ranges]
@@ -66,9 +66,9 @@ def match(before: Side, after: Side) -> Matched | str:
         return _apart(decoding, "decoding at once")
     shared = [[row for row in rows if low / NEAR_BATCH <= row[1] <= high * NEAR_BATCH] for rows in sides]
     if min(map(len, shared)) < FEWEST:
-        few = f"{_apart(decoding, 'decoding at once')}: only {min(map(len, shared))} windows of 3 s in common"
+        apart = f"{_apart(decoding, 'decoding at once')}: only {min(map(len, shared))} windows of 3 s in common"
         modelled = _by_model(before, sides[1])
-        return modelled if isinstance(modelled, Matched) else f"{few}; {modelled}"
+        return modelled if isinstance(modelled, Matched) else f"{apart}; {modelled}"
     prompts = [_range([row[2] for row in rows]) for rows in shared]
     floor, ceiling = max(each[0] for each in prompts), min(each[1] for each in prompts)
     if floor > ceiling:
@@ -79,6 +79,17 @@ def match(before: Side, after: Side) -> Matched | str:
     if found[0] is None or found[1] is None:
         return "ITL does not follow the load in a way that a line describes"
     return Matched(found[0], found[1], batch, prompt, (len(shared[0]), len(shared[1])))
+
+
+def _too_few(side: Side) -> str:
+    if not side.windows:
+        return f"{side.label} tells no ITL"
+    there = len(_rows(side.windows))
+    return (
+        ""
+        if there >= FEWEST
+        else f"{side.label} has {there} windows of 3 s with {MIN_TOKENS} tokens, and it takes {FEWEST}"
+    )
 
 
 def _by_model(before: Side, rows: Sequence[Row]) -> Matched | str:

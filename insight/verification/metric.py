@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from insight.verification.side import Side
 from insight.verification.spells import Spell
@@ -80,8 +81,29 @@ def _of(side: Side, quantity: str, field: str) -> float | None:
     return found
 
 
+def _time_per_token(spell: Spell) -> Pair:
+    """Take the histogram; or of a server without any the seconds in which it generated, and the tokens (llama.cpp)."""
+    observed, told = spell.histograms.get("tpot_seconds"), spell.counters
+    if observed is not None:
+        return observed.sum, observed.count
+    if "output_seconds_total" not in told or "output_tokens_total" not in told:
+        return None
+    return told["output_seconds_total"], told["output_tokens_total"]
+
+
+def _mix(spell: Spell) -> Pair:
+    told = spell.counters
+    known = "output_tokens_total" in told and "prompt_tokens_total" in told
+    return (told["output_tokens_total"], told["prompt_tokens_total"]) if known else None
+
+
 def _arrivals(spell: Spell) -> Pair:
     return None if spell.arrived is None else (spell.arrived, spell.seconds)
+
+
+def _in_server(spell: Spell) -> Pair:
+    there = [spell.gauges[each] for each in ("requests_running", "requests_waiting") if each in spell.gauges]
+    return (sum(there) * spell.seconds, spell.seconds) if there else None
 
 
 def _energy(spell: Spell) -> Pair:
@@ -103,8 +125,17 @@ LOAD = (
     HIT_RATE,
 )  # fmt: skip
 """What is asked of the server. The hit rate is part of it as long as nobody changed the cache."""
-ITL, TPOT = _mean("itl_seconds", "ITL", -1), _mean("tpot_seconds", "TPOT", -1)
+PROMPTS = _rate("prompt_tokens_total", "prompt tokens", 0, "tokens/s")
+IN_SERVER = Metric("requests_in_server", "requests in the server", "1", 0, _in_server, lambda _: None, "rate")
+"""How much is asked by so many clients each of which waits for its answer: how often they ask follows the server."""
+LOAD_IN_TOKENS = (PROMPTS, Metric("mix", "output tokens a prompt token", "1", 0, _mix, lambda _: None), HIT_RATE)
+"""The same of a server that counts no requests (llama.cpp)."""
+ITL = _mean("itl_seconds", "ITL", -1)
+TPOT = Metric("tpot_seconds", "TPOT", "s", -1, _time_per_token, lambda side: _of(side, "tpot_seconds", "mean"),
+              counted="tpot_seconds")  # fmt: skip
 TTFT = _mean("ttft_seconds", "TTFT", -1)
+WAITING = replace(_gauge("requests_waiting", "requests waiting", "1"), better=-1)
+"""Judged where no TTFT is known, of which waiting is a part."""
 E2E, QUEUE = _mean("e2e_seconds", "E2E", 0), _mean("queue_seconds", "time in the queue", 0)
 """Neither is judged: E2E follows the luck of how long answers are, and its parts are judged; the queue is part of TTFT,
 and from 1 to 2 ms it doubles."""
@@ -119,6 +150,7 @@ RESULTS = (
     QUEUE,
     _gauge("kv_cache_usage", "KV cache in use", "ratio"),
     _gauge("requests_running", "requests running", "1"),
+    WAITING,
     _rate("preemptions", "preemptions", -1, "1/s"),
     _share("error_share", "errors", -1, "requests_failed", ("requests_finished", "requests_failed"), follows=False),
     _share("rejected_share", "refused", -1, "requests_rejected", ("requests_finished", "requests_rejected"),

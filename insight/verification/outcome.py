@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from insight.objectives import label
 from insight.verification.figures import CLEAR
-from insight.verification.metric import THROUGHPUT
+from insight.verification.metric import THROUGHPUT, TPOT, WAITING
 from insight.verification.noise import CONFIDENCE, quantile_bounds
 from insight.verification.settings import named
 from insight.verification.wording import said, told
@@ -32,7 +32,7 @@ _ENGINE = frozenset(("itl_at_same_load",))
 
 
 def outcome(found: Sequence[Figure], settings: Sequence[Setting], before: Side, after: Side) -> tuple[Outcome, str]:
-    """Say in one sentence what came of it.
+    """Say in one sentence what came of it; the sentence is empty where nothing is known of how fast the server is.
 
     What got worse and keeps its objective is the price of a gain, and not a loss, where the gain is more tokens, or an
     objective that was missed and is so no longer: more requests at once make each step longer.
@@ -55,8 +55,7 @@ def outcome(found: Sequence[Figure], settings: Sequence[Setting], before: Side, 
         unseen = "" if paid else "; TTFT and ITL could not be compared"
         return "better", f"better{since}: {_list(better)}{paid}{unseen}"
     if speed is None:
-        reason = next((each.why for name in _SPEED for each in found if each.id == name and each.why), "")
-        return "not told", f"cannot be told: {reason or 'neither ITL nor TTFT could be compared'}"
+        return "not told", ""
     if speed.hi is None or speed.hi > CLEAR:
         return "not told", f"cannot be told: {said(speed)}, which takes {_longer(speed)} to tell from noise"
     if better:
@@ -88,23 +87,39 @@ def _list(found: Sequence[Figure]) -> str:
 
 
 def _gained(better: Sequence[Figure], before: Side, after: Side) -> bool:
-    """Tell whether more is served, or an objective that was certainly missed may be kept now."""
+    """Tell whether more is served, fewer wait, or an objective that was certainly missed may be kept now."""
     of = {_family(each.id) for each in better}
     restored = (each for each in after.objectives if _family(each.quantity) in of)
-    return _family(THROUGHPUT.id) in of or any(_missed(each, before) and not _missed(each, after) for each in restored)
+    return bool(of & {_family(THROUGHPUT.id), _family(WAITING.id)}) or any(
+        _missed(each, before) and not _missed(each, after) for each in restored
+    )
 
 
 def _price(found: Figure, after: Side) -> str:
-    """Say that what got worse keeps its objective for certain; empty where it does not, or has none."""
+    """Say that what got worse keeps its objective for certain; empty where it does not, or has none.
+
+    Of a server without histograms only the mean is known.
+    """
     if found.id in _ENGINE:
         return ""
-    stated = [each for each in after.objectives if _family(each.quantity) == _family(found.id)]
-    kept = [each for each in stated if (bounds := _bounds(each, after)) and bounds.hi is not None
-            and bounds.hi <= each.limit]  # fmt: skip
-    if not stated or len(kept) < len(stated):
+    stated = _stated(found, after)
+    bounds = [_bounds(each, after) for each in stated]
+    told = [each for each in bounds if each is not None]
+    ends = [each.hi for each in told] or [found.after for _ in stated]
+    kept = [end is not None and end <= each.limit for end, each in zip(ends, stated, strict=False)]
+    if not stated or len(kept) < len(stated) or not all(kept):
         return ""
     limits = ", ".join(f"{label(each)} {units.value(each.limit, 's')}" for each in stated)
-    return f"within its objective ({limits}{', the default' if stated[0].default else ''})"
+    return (
+        f"{'' if told else 'on average '}within its objective ({limits}{', the default' if stated[0].default else ''})"
+    )
+
+
+def _stated(found: Figure, after: Side) -> list[Objective]:
+    """List the objectives of a latency: those of ITL hold for TPOT, which is its mean over a request, too."""
+    names = [_family(found.id), *(["itl"] if found.id == TPOT.id else [])]
+    by_name = ([each for each in after.objectives if _family(each.quantity) == name] for name in names)
+    return next((each for each in by_name if each), [])
 
 
 def _missed(objective: Objective, side: Side) -> bool:

@@ -23,7 +23,7 @@ SETTLE_SECONDS = 30.0
 """After a restart or a mark caches are cold and what ran before still runs: those spells are left out."""
 COUNTERS = (
     *("requests_finished", "requests_failed", "requests_rejected", "output_tokens_total", "preemptions"),
-    *("prompt_tokens_total", "prompt_tokens_cached", "prompt_tokens_computed"),
+    *("prompt_tokens_total", "prompt_tokens_cached", "prompt_tokens_computed", "output_seconds_total"),
 )
 HISTOGRAMS = (
     *("ttft_seconds", "itl_seconds", "tpot_seconds", "e2e_seconds", "queue_seconds", "prefill_seconds"),

@@ -40,7 +40,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recorded(folder / "both.rec", on)
     recorded(folder / "both.rec", marked(off, (1.0, "cache off"), (200.0, "lunch"), (300.0, "lunch again")))
     recorded(folder / "short.rec", on[:20])
+    changed_twice(folder / "twice.rec")
     return folder
+
+
+def changed_twice(path: Path) -> None:
+    """Record a server whose cache is turned off after a mark, and on again: each time it begins anew a while later."""
+    began = WALL
+    for caching, text in ((True, "cache off"), (False, "cache on"), (True, "")):
+        samples = seen(healthy(enable_prefix_caching=caching), SECONDS, 1, began)
+        recorded(path, marked(samples, *([(SECONDS - 20.0, text)] if text else [])))
+        began += SECONDS + 30.0
 
 
 @pytest.fixture
@@ -114,6 +124,13 @@ def test_a_recording_is_split_at_a_mark(place: Path, capsys: pytest.CaptureFixtu
         out = capsys.readouterr().out
         assert out.startswith("before cache off and after cache off\n")
         assert "Worse after " in out
+
+
+def test_each_of_several_changes_is_compared_by_itself(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before a mark begins at the one before it, and after it ends at the next: changes are not mixed."""
+    for name, code, change, outcome in (("1", 1, "True -> False", "Worse"), ("2", 0, "False -> True", "Better")):
+        assert run(["compare", str(place / "twice.rec"), "--mark", name]) == code
+        assert f"{outcome} after enable_prefix_caching {change}: TTFT " in said(capsys.readouterr().out)
 
 
 def test_json_is_the_whole_comparison(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def test_a_load_that_goes_up_and_down_is_not_taken_for_the_same() -> None:
     ]
     found = compare(*(side_of(seen(each, 300, 4, every=3), every=3) for each in ramps))
     assert found.same_load is None
-    assert found.load_text.startswith("whether it is the same load cannot be told: requests +")
+    assert found.load_text.startswith("it may be another load: requests +")
     assert judged(found) == set()
 
 
