@@ -22,8 +22,9 @@ from insight.recommend.choose import recommendations
 from insight.recommend.knowledge import Knowledge
 from insight.risks import risks, works_for
 from insight.rules import RULES
+from insight.rules.progress import STUCK
 from insight.rules.rule import unknown
-from insight.rules.server import FAILED_POLLS, STUCK
+from insight.rules.server import FAILED_POLLS
 from insight.scorecard import scorecard, scorecards
 from insight.settings import Settings
 from insight.since_mark import Marks

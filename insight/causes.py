@@ -7,6 +7,7 @@ why tokens come late (R02), on the server that works on that GPU.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -19,15 +20,24 @@ if TYPE_CHECKING:
 _SLOW_GPU = ("hw_slowdown", "thermal_throttle", "gpu_oversubscription", "gpu_straggler", "power_cap")
 SLOW_GPU = frozenset(_SLOW_GPU)
 """What makes every step of the engine on that GPU longer."""
-_TTFT = ("cache_saturation", "slot_cap", "model_overloading", "prefix_cache_collapse", "host_cpu_starvation")
-_DECODING = (*_SLOW_GPU, "host_cpu_starvation", "preemption", "model_drift")
-_E2E = (*_SLOW_GPU, "cache_saturation", "slot_cap", "model_overloading")
+_SLOW = (*_SLOW_GPU, "host_cpu_starvation")
+_MORE_WORK = ("model_drift", "prefix_cache_collapse", "cold_start")
+"""What makes the same number of requests take longer."""
+_QUEUE = ("cache_saturation", "slot_cap", "replica_imbalance")
+_BROKEN = ("gpu_lost", "ecc_uncorrected", "xid")
+_TTFT = (*_SLOW, *_MORE_WORK, *_QUEUE, "model_overloading")
+_DECODING = (*_SLOW, "preemption", "model_drift", "cold_start")
+_E2E = (*_SLOW, *_QUEUE, "model_overloading")
 CAUSES: Mapping[str, tuple[str, ...]] = {
-    "cache_saturation": ("model_drift",),
-    "preemption": ("model_drift", "cache_saturation"),
+    "server_unreachable": (*_BROKEN, "host_memory_pressure"),
+    "stuck_server": _BROKEN,
+    "error_rate": _BROKEN,
+    "cache_saturation": ("model_drift", "prefix_cache_collapse", *_SLOW),
+    "preemption": ("model_drift", "prefix_cache_collapse", "cache_saturation"),
     "prefix_cache_collapse": ("model_drift", "cache_saturation"),
-    "model_overloading": ("cache_saturation", "slot_cap", "replica_imbalance"),
-    "admission_rejections": ("model_overloading",),
+    "slot_cap": (*_SLOW, *_MORE_WORK),
+    "model_overloading": (*_SLOW, *_MORE_WORK, *_QUEUE),
+    "admission_rejections": (*_SLOW, *_MORE_WORK, *_QUEUE, "model_overloading"),
     "cold_start": ("server_restart",),
     "ttft_slo": _TTFT,
     "itl_slo": _DECODING,
@@ -36,6 +46,15 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "goodput_slo": tuple(dict.fromkeys((*_E2E, *_TTFT, *_DECODING))),
 }
 """What may be the reason for a finding, the deepest first."""
+SEEN_LATE_SECONDS = 30.0
+"""A reason may be seen so much later than what it brings about: windows differ, the longest (power) is of 30 s."""
+_SEEN_LATER = {"model_drift": 120.0}
+"""A drift takes 200 requests to be told."""
+RECENT_SECONDS = 600.0
+"""What happened longer before a server broke, or a queue began, is no reason for it: another has to have come since."""
+_FOLLOWS_SOON = frozenset(
+    ("server_unreachable", "stuck_server", "error_rate", "slot_cap", "model_overloading", "admission_rejections")
+)
 MASKS: Mapping[str, tuple[str, ...]] = {
     "gpu_lost": ("xid", "nvlink_degraded", "gpu_straggler"),
 }
@@ -51,19 +70,58 @@ def cause(risk_id: str, present: set[str]) -> str | None:
     return next((each for each in CAUSES.get(risk_id, ()) if each in present), None)
 
 
-def as_bad_as_their_effects(risks: Sequence[Risk], works_for: Mapping[str, str] | None = None) -> list[Risk]:
-    """Raise the severity of every firing reason to the worst of what it brings about on the same server.
+def explains(reason: Risk, effect: Risk) -> bool:
+    """Tell whether a finding may be the reason for another on the same server: by its kind, and by when both began.
 
-    `works_for` names the server of a GPU or of the host, by their ids: what ails those ails the server.
+    Of two that may each bring about the other (a full cache throws prefixes out, prompts that share nothing fill it)
+    the first is the reason. A GPU that merely stands at its limit of power, which is normal at full load, is none.
+    """
+    if reason.id not in CAUSES.get(effect.id, ()):
+        return False
+    if reason.id in SLOW_GPU and reason.severity is Severity.INFO:
+        return False
+    if reason.since is None or effect.since is None:
+        return True
+    lead = (datetime.fromisoformat(effect.since) - datetime.fromisoformat(reason.since)).total_seconds()
+    if effect.id in CAUSES.get(reason.id, ()):
+        return lead > 0
+    if effect.id in _FOLLOWS_SOON and lead > RECENT_SECONDS:
+        return False
+    return lead >= -_SEEN_LATER.get(reason.id, SEEN_LATE_SECONDS)
+
+
+def as_bad_as_their_effects(risks: Sequence[Risk], works_for: Mapping[str, str] | None = None) -> list[Risk]:
+    """Raise every firing reason to the worst of what it brings about on the same server, and put it before that.
+
+    `works_for` names the server of a GPU or of the host, by their ids: what ails those ails the server. What nothing
+    explains comes first, then what only that explains, and so on; those that are alike keep their order.
     """
     servers = works_for or {}
     firing = [risk for risk in risks if risk.state is RiskState.FIRING]
+    reasons = {
+        id(effect): [
+            each
+            for each in firing
+            if effect.target in {each.target, servers.get(each.target or "")} and explains(each, effect)
+        ]
+        for effect in firing
+    }
+    worst: dict[int, Severity] = {}
+    for effect in firing:
+        for reason in reasons[id(effect)]:
+            before = worst.get(id(reason), reason.severity)
+            worst[id(reason)] = min(before, effect.severity, key=_RANK.__getitem__)
+    depths = _depths(firing, reasons)
+    ordered = sorted(risks, key=lambda risk: depths.get(id(risk), 0))
+    return [replace(risk, severity=worst[id(risk)]) if id(risk) in worst else risk for risk in ordered]
 
-    def raised(risk: Risk) -> Risk:
-        if risk.state is not RiskState.FIRING:
-            return risk
-        places = {risk.target, servers.get(risk.target or "")}
-        effects = [other.severity for other in firing if other.target in places and risk.id in CAUSES.get(other.id, ())]
-        return replace(risk, severity=min([risk.severity, *effects], key=_RANK.__getitem__))
 
-    return [raised(risk) for risk in risks]
+def _depths(firing: Sequence[Risk], reasons: Mapping[int, Sequence[Risk]]) -> dict[int, int]:
+    """Count the reasons behind each finding, one behind the other: 0 for one that nothing explains."""
+    depths = {id(each): 0 for each in firing}
+    for _ in firing:  # no chain is longer than all of them
+        behind = {key: max((depths[id(each)] + 1 for each in found), default=0) for key, found in reasons.items()}
+        if behind == depths:
+            break
+        depths = behind
+    return depths

@@ -48,7 +48,7 @@ def risks(lives: Mapping[Key, Life], view: View, timing: str = "live") -> tuple[
         mine = [(source, life) for source in view.ids(rule.of) if (life := lives.get((rule.id, source)))]
         found = [_found(rule, source, life, view, rule.timing(timing)) for source, life in mine if _shown(life)]
         rows += found or _nothing_found(rule, mine, view)
-    return tuple(sorted(as_bad_as_their_effects(rows, works_for(rows, view)), key=_rank))
+    return tuple(sorted(as_bad_as_their_effects(sorted(rows, key=_row), works_for(rows, view)), key=_rank))
 
 
 def works_for(rows: Iterable[Risk], view: View) -> dict[str, str]:
@@ -66,13 +66,18 @@ def _shown(life: Life) -> bool:
     return life.phase is not Phase.INACTIVE
 
 
-def _rank(risk: Risk) -> tuple[int, int, int, str]:
+def _rank(risk: Risk) -> tuple[int, int]:
+    """Rank by state and severity; rows that are alike in both keep their order."""
     rank = _STATE_RANK[risk.state]
     if risk.state is RiskState.UNKNOWN and risk.since is None:
         rank += 2
     if not risk.episodes:
         rank += 2 * (rank > _STATE_RANK[RiskState.RESOLVING])
-    return rank, _SEVERITY_RANK[risk.severity], _RULE_RANK.get(risk.id, len(_RULE_RANK)), risk.target or ""
+    return rank, _SEVERITY_RANK[risk.severity]
+
+
+def _row(risk: Risk) -> tuple[int, str]:
+    return _RULE_RANK.get(risk.id, len(_RULE_RANK)), risk.target or ""
 
 
 def _found(rule: Rule, source: str, life: Life, view: View, timing: Timing) -> Risk:

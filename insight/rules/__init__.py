@@ -21,18 +21,20 @@ from insight.rules import (
     monitor,
     outcomes,
     prefix,
+    progress,
     quality,
     queue,
     replicas,
     server,
     sharing,
+    spare,
     transfer,
 )
 from insight.rules.rule import Condition, Rule, Timing
 
 RULES: tuple[Rule, ...] = (
     server.UNREACHABLE,
-    server.STUCK,
+    progress.STUCK,
     gpu_health.DRIVER,
     gpu_health.LOST,
     gpu_health.ECC,
@@ -74,7 +76,7 @@ RULES: tuple[Rule, ...] = (
     efficiency.REGRESSION,
     cost.ANOMALY,
     host.DISK,
-    capacity.OVERPROVISIONING,
+    spare.OVERPROVISIONING,
     capacity.TOKEN_BUDGET,
     bounds.DECODE,
     bounds.PREFILL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from metrics.view import SourceView
 
 FOREIGN = 0.05
-"""Share of the memory from which on a process counts: the context alone of one that does nothing is below it."""
+FOREIGN_BYTES = 2e9
+"""From the smaller of the two on a process counts: a share of the memory, or so much of it. The context alone of one
+that does nothing (some hundred MB, the work spaces of its libraries with it) is below both, and does not grow with the
+GPU: of 80 GB, 5 % are 4 GB, and a process went unseen that took half of the time with 3 GB. Our defaults."""
 LEAST_FREE_BYTES = 1e9
 CLOCK, POWER = 0.9, 0.7
 """Of the median of the others that work for the same server."""
@@ -47,10 +51,10 @@ def gpu_oversubscription(source: SourceView, settings: Settings, firing: bool) -
         parts.append(text)
         found.append(Evidence("processes", float(len(engines)), "1", threshold=1.0, text=text))
     for each in strangers[:3]:
-        share = (each.memory_bytes or 0.0) / (total or 1.0)
         text = f"{each.name or 'pid'} ({each.pid}) holds {units.value(each.memory_bytes, 'bytes')} of its memory"
         parts.append(text)
-        found.append(Evidence("processes", share, "ratio", threshold=FOREIGN, text=text))
+        least = min(FOREIGN * (total or math.inf), FOREIGN_BYTES)
+        found.append(Evidence("processes", each.memory_bytes, "bytes", threshold=least, text=text))
     free = total - used if total is not None and used is not None else None
     if free is not None and free < LEAST_FREE_BYTES:
         text = f"{units.value(free, 'bytes')} of its memory are free"
@@ -81,7 +85,7 @@ def _without_engine(here: Tenants, total: float | None) -> Condition:
 
 
 def _large(processes: list[Process], total: float | None) -> list[Process]:
-    return [each for each in processes if total and (each.memory_bytes or 0.0) > FOREIGN * total]
+    return [each for each in processes if total and (each.memory_bytes or 0.0) > min(FOREIGN * total, FOREIGN_BYTES)]
 
 
 def gpu_straggler(source: SourceView, settings: Settings, firing: bool) -> Condition:
@@ -160,7 +164,7 @@ OVERSUBSCRIPTION = Rule(
     condition=gpu_oversubscription,
     live=Timing(5.0, 30.0),
     page=Timing(120.0, 600.0),
-    source="another process with over 5 % of the memory, two engines, or below 1 GB free: our defaults",
+    source="another process with over 2 GB or 5 % of the memory, two engines, or below 1 GB free: our defaults",
     impact="medium: latency varies with what the neighbour does, and its memory is not there for the KV cache",
     mitigation="One server a GPU, or MIG slices; no time-slicing. Move what is not the server's to another GPU.",
     absent="not judged: no GPU is seen",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.command_line import flags
-from insight.rules.capacity import DAY
+from insight.rules.spare import DAY
 from metrics.finding import Severity
 from metrics.histogram import Histogram
 from metrics.sample import Process, Sample, Source
+from metrics.series import series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +137,39 @@ def test_a_limit_of_slots_is_one_while_the_cache_has_room(
     assert driven.states()["slot_cap"] == state
 
 
+def slots(drive: Drive, running: tuple[float, ...], limit: float | None, prefill: float) -> str:
+    """Let four requests a second go through slots, of which so many are seen taken in poll after poll, and six wait."""
+    for mono in range(80):
+        gauges = {"requests_waiting": 6.0, "requests_running": running[mono % len(running)], "kv_cache_usage": 0.3}
+        if limit is not None:
+            gauges["max_running_requests"] = limit
+        drive.poll(
+            float(mono),
+            server(
+                float(mono),
+                gauges=gauges,
+                counters={"requests_finished": 4.0 * mono},
+                histograms={"prefill_seconds": Histogram((1.0,), (4.0 * mono, 0.0), 4.0 * mono * prefill)},
+            ),
+        )
+    return drive.states()["slot_cap"]
+
+
+@pytest.mark.parametrize("limit", [8.0, None])
+def test_a_slot_that_is_empty_between_two_requests_is_no_room(drive: Callable[[], Drive], limit: float | None) -> None:
+    """Eight slots, one of them seen empty in every fifth poll: so often a prefill of 36 ms leaves one after another."""
+    seen = (8.0, 8.0, 8.0, 8.0, 7.0)
+    assert slots(drive(), seen, limit, 0.036) == "firing"
+    assert slots(drive(), seen, limit, 0.001) == "not_observed"
+    assert slots(drive(), (8.0, 5.0), limit, 0.5) == "not_observed"
+
+
+def test_a_large_batch_that_goes_up_and_down_shows_no_limit(drive: Callable[[], Drive]) -> None:
+    """332 at most and 327 on average, with six waiting for room in the steps: nobody said that 332 is the limit."""
+    assert slots(drive(), (332.0, 326.0, 329.0, 325.0, 323.0), None, 0.1) == "not_observed"
+    assert slots(drive(), (332.0, 332.0, 331.0, 332.0, 332.0), None, 0.1) == "firing"
+
+
 @pytest.mark.parametrize(("tokens", "state"), [(2040.0, "firing"), (1500.0, "not_observed")])
 def test_steps_at_the_budget_are_told_for_certain_only(drive: Callable[[], Drive], tokens: float, state: str) -> None:
     """The bucket says 1024 to 2048, and the sum says where in it the steps are: all near 2048, or not."""
@@ -177,6 +211,27 @@ def test_over_provisioning_takes_a_day_and_says_how_long_still(drive: Callable[[
     )
     assert day(drive(), (20.0, 80.0)) == "not_observed"
     assert day(drive(), (10.0,)) == "not_observed"  # one server is the least
+
+
+@pytest.mark.parametrize(
+    ("peaks", "facts", "state"),
+    [
+        ((2.0, 3.0), {}, "firing"),
+        ((2.0, 40.0), {}, "not_observed"),
+        ((20.0, 20.0), {}, "not_observed"),  # each was a third full at its peak
+        ((2.0, 3.0), {"flag_enable_expert_parallel": "true"}, "not_observed"),  # each holds a part of the experts
+    ],
+)
+def test_the_engines_behind_one_address_are_servers_of_their_own(
+    drive: Callable[[], Drive], peaks: tuple[float, ...], facts: dict[str, str], state: str
+) -> None:
+    """Two of 64 slots each, of which a day took two and three: one would have done."""
+    driven = drive()
+    for step in range(int((DAY + 600) / 600) + 1):
+        running = {series("requests_running", engine=str(number)): peak for number, peak in enumerate(peaks)}
+        seen = server(step * 600.0, gauges={**running, "max_running_requests": 64.0 * len(peaks)}, facts=facts)
+        driven.poll(step * 600.0, seen)
+    assert driven.states()["resource_overprovisioning"] == state
 
 
 def test_gpus_that_rest_for_a_day_are_told(drive: Callable[[], Drive]) -> None:

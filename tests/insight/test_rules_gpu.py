@@ -260,7 +260,9 @@ STRANGER = Process(4242, "python train.py", "somebody", 6 * GIB)
     ("processes", "state"),
     [
         ((worker(), STRANGER), "firing"),
-        ((worker(), Process(4242, "Xorg", "root", 0.1 * GIB)), "not_observed"),  # below 5 % of the memory
+        ((worker(), Process(4242, "Xorg", "root", 0.1 * GIB)), "not_observed"),
+        ((worker(), Process(4242, "python embed.py", "bob", 1.5 * GIB)), "not_observed"),  # no more than a context
+        ((worker(), Process(4242, "python embed.py", "bob", 3 * GIB)), "firing"),  # 4 % of the memory
         ((worker(), worker(7, 10.0)), "firing"),  # two engines
         ((STRANGER,), "not_observed"),  # no server's GPU
         ((Process(1, None), Process(2, None)), "unknown"),  # who they are cannot be seen
@@ -270,7 +272,7 @@ STRANGER = Process(4242, "python train.py", "somebody", 6 * GIB)
 def test_a_shared_gpu_is_found_by_who_is_on_it(
     drive: Callable[[], Drive], processes: tuple[Process, ...], state: str
 ) -> None:
-    """A stranger with over 5 % of the memory, or a second engine, beside an engine."""
+    """A stranger with more memory than a context takes, or a second engine, beside an engine."""
     driven = drive()
     for mono in range(10):
         driven.poll(float(mono), gpu(float(mono), processes=processes))

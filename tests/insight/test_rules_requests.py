@@ -78,6 +78,14 @@ def test_errors_are_found_within_15_s(drive: Callable[[], Drive]) -> None:
     assert counted(drive(), "error_rate", before, after, 15) == "firing"
 
 
+def test_few_errors_take_half_a_minute_to_be_certain(drive: Callable[[], Drive]) -> None:
+    """2.4 % of twelve a second: 4 of 180 in 15 s may be 1 %, 8 of 350 in half a minute are more."""
+    before = {"requests_failed": 0.0, ended("error"): 0.0, ended("stop"): 12.0}
+    after = {"requests_failed": 0.29, ended("error"): 0.29, ended("stop"): 11.71}
+    assert counted(drive(), "error_rate", before, after, 20) == "not_observed"
+    assert counted(drive(), "error_rate", before, after, 40) == "firing"
+
+
 def test_two_errors_are_a_coincidence(drive: Callable[[], Drive]) -> None:
     """2 of 20 requests are 10 %, and no finding."""
     driven = drive()
