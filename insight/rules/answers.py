@@ -41,21 +41,21 @@ def answer_drift(source: SourceView, settings: Settings, firing: bool) -> Condit
     by `model_drift`, answers cut off by their limit by `abort_or_truncation`. Not asked where neither --quality nor the
     server tells of answers.
     """
-    del settings, firing
+    del settings
     repeated = labelled(source, "requests_finished", "reason", "repetition")
     name = f"quality:{source.id}"
     asked = name in source.view.ids(Source.QUALITY)
     if not repeated and not asked:
         return None
-    looped = _looped(source, repeated)
+    looped = _looped(source, repeated, firing)
     if looped is not None:
         return looped
     return _faults(source.view.of(name)) if asked else HOLDS_NOT
 
 
-def _looped(source: SourceView, repeated: list[str]) -> Condition | None:
+def _looped(source: SourceView, repeated: list[str], firing: bool) -> Condition | None:
     """Tell of answers that the server ended because they repeated themselves."""
-    if not repeated or not moved(source, repeated):
+    if not repeated or not moved(source, repeated, firing):
         return None
     whole = source.parts("requests_finished")
     now = share(source, repeated, whole, windows=LONG)

@@ -35,7 +35,7 @@ def data_quality(source: SourceView, settings: Settings, firing: bool) -> Condit
         for name in labelled(source, "http_requests", "status", "4")
         if name not in labelled(source, "http_requests", "status", *OTHER_REASONS)
     ]
-    found = share(source, bad, answered) if moved(source, bad) else None
+    found = share(source, bad, answered) if moved(source, bad, firing) else None
     if found is not None and found.lo > REFUSED * slack:
         said = f"{found.text} of the requests were refused for what is in them (HTTP 4xx)."
         return condition(found, "http_requests", REFUSED, said, Severity.WARNING)

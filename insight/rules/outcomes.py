@@ -65,9 +65,14 @@ def labelled(source: SourceView, quantity: str, label: str, *begins: str) -> lis
     return [name for name in source.split(quantity) if dict(split_series(name)[1]).get(label, "").startswith(begins)]
 
 
-def moved(source: SourceView, names: list[str], seconds: float = WINDOWS[-1]) -> bool:
-    """Tell whether any of these counters grew lately: a cheap look before anything is worked out."""
-    since = source.view.mono - seconds
+def moved(source: SourceView, names: list[str], firing: bool) -> bool:
+    """Tell whether any of these counters grew lately: a cheap look before anything is worked out.
+
+    What does not fire yet begins with what happened just now. On a real vLLM a finding that was over came back half a
+    minute after the last bad request: load had fallen, and a longer window still held what the shorter one had let go.
+    """
+    lately = max(WINDOWS[0], 2 * source.view.interval)
+    since = source.view.mono - (WINDOWS[-1] if firing else lately)
     return any(source.history.moved.get(name, -1.0) >= since for name in names)
 
 
@@ -98,7 +103,7 @@ def error_rate(source: SourceView, settings: Settings, firing: bool) -> Conditio
     answered, wrong = source.parts("http_requests"), labelled(source, "http_requests", "status", "5")
     if not failed and not answered:
         return unknown("the server counts no failed requests")
-    if not moved(source, [*failed, *wrong]):
+    if not moved(source, [*failed, *wrong], firing):
         return HOLDS_NOT
     whole = finished if labelled(source, "requests_finished", "reason", "error") else [*finished, *failed]
     rejected = source.parts("requests_rejected")
@@ -126,7 +131,7 @@ def admission_rejections(source: SourceView, settings: Settings, firing: bool) -
     refused = labelled(source, "http_requests", "status", "429")
     if not rejected and not source.parts("http_requests"):
         return unknown("the server counts no refused requests")
-    if not moved(source, [*rejected, *refused]):
+    if not moved(source, [*rejected, *refused], firing):
         return HOLDS_NOT
     found = [
         share(source, bad, whole, windows=each)
@@ -153,13 +158,13 @@ def abort_or_truncation(source: SourceView, settings: Settings, firing: bool) ->
     if not aborted and not cut:
         return unknown("the server does not tell why requests end")
     slack = TO_LEAVE if firing else 1.0
-    gave_up = share(source, aborted, finished, windows=LONG) if moved(source, aborted) else None
+    gave_up = share(source, aborted, finished, windows=LONG) if moved(source, aborted, firing) else None
     if gave_up is not None and gave_up.lo > ABORTED * slack:
         before = usual(source, aborted, finished)
         if before is None or gave_up.lo > ABORT_FACTOR * before.hits / before.n * slack:
             said = f"{gave_up.text} of the requests were broken off by their client."
             return condition(gave_up, "requests_finished", ABORTED, said, Severity.WARNING)
-    short = share(source, cut, finished, windows=LONG) if moved(source, cut) else None
+    short = share(source, cut, finished, windows=LONG) if moved(source, cut, firing) else None
     before = usual(source, cut, finished) if short is not None else None
     if short is None or before is None or short.lo <= before.hi + CUT_POINTS * slack:
         return HOLDS_NOT

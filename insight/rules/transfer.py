@@ -25,7 +25,7 @@ def kv_transfer_failure(source: SourceView, settings: Settings, firing: bool) ->
     failed = source.parts("kv_transfers_failed")
     if not failed:
         return None
-    if not moved(source, failed):
+    if not moved(source, failed, firing):
         return HOLDS_NOT
     tried = [*source.parts("kv_transfers"), *failed] if source.parts("kv_transfers") else _requests(source)
     found = share(source, failed, tried)

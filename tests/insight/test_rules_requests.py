@@ -273,3 +273,18 @@ def test_the_engines_of_one_server_are_replicas(drive: Callable[[], Drive]) -> N
         driven.poll(float(mono), server(float(mono), gauges=gauges))
     assert driven.risk("replica_imbalance").state.value == "firing"
     assert "on rank 0" in driven.risk("replica_imbalance").summary
+
+
+@pytest.mark.parametrize("rule", ["data_quality", "error_rate"])
+def test_a_finding_that_is_over_does_not_come_back_without_anything_new(drive: Callable[[], Drive], rule: str) -> None:
+    """As a real vLLM was seen: bad requests for 7 s, then a load so low that only a minute holds 20 requests."""
+    driven, fired = drive(), []
+    bad = {"data_quality": http("400"), "error_rate": http("500")}[rule]
+    for mono in range(200):
+        wrong = 2.0 * min(max(0, mono - 60), 7)
+        good = 4.0 * min(mono, 80) + 0.6 * max(0, mono - 80)
+        driven.poll(float(mono), server(float(mono), counters={http("200"): good, bad: wrong}))
+        fired.append(driven.states()[rule] == "firing")
+    begins = [mono for mono in range(1, 200) if fired[mono] and not fired[mono - 1]]
+    assert len(begins) == 1
+    assert 60 < begins[0] < 75
