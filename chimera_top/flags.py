@@ -128,7 +128,9 @@ def _two(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="BEFORE", help="a recording, or a report as JSON; with --mark both in one")
     parser.add_argument("after", metavar="AFTER", nargs="?", help="the same server, after what was changed")
     parser.add_argument(
-        "--mark", metavar="MARK", help="compare BEFORE up to this mark with BEFORE after it: its number, text or hh:mm"
+        "--mark",
+        metavar="MARK",
+        help="compare BEFORE up to this mark with BEFORE after it, from mark to mark: its number, text or hh:mm",
     )
     parser.add_argument("--server", metavar="URL", help="of several servers, this one alone")
     parser.add_argument("--force", action="store_true", help="compare different models all the same")

@@ -32,7 +32,9 @@ def blocks(comparison: Comparison, predictions: Sequence[Prediction], past: Inte
     found.append(Paragraph(f"{comparison.target}; {length}."))
     found += [Heading(2, "What was changed"), _settings(comparison.settings)]
     found += [Heading(2, "What was asked of it"), Paragraph(opening(comparison.load_text)), _table(comparison.load)]
-    found += [Heading(2, "What it did"), _table(comparison.figures), Paragraph(_TOGETHER)]
+    found += [Heading(2, "What it did"), _table(comparison.figures)]
+    if any(each.lo is not None for each in comparison.figures):
+        found.append(Paragraph(_TOGETHER))
     remarks = [*_reasons(comparison.figures), *dict.fromkeys(map(opening, comparison.notes))]
     if remarks:
         found.append(Bullets(tuple(remarks)))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from insight.verification.figures import Figure, figure, judged, quantile_figure
-from insight.verification.load import HOW_MUCH, load_figures, same_load
+from insight.verification.load import HOW_MUCH, LENGTHS, load_figures, same_load
 from insight.verification.matched import Matched, match
 from insight.verification.metric import HIT_RATE, IN_SERVER, ITL, QUANTILES, RESULTS, THROUGHPUT, TPOT, TTFT, WAITING
 from insight.verification.noise import FEWEST_BATCHES, relative, share_change, together
@@ -104,7 +104,7 @@ def _figures(
     stood = clients or queue_stood(before), clients or queue_stood(after)
     # Of more requests than a server can take it makes no difference how many they are.
     lengths = [each for each in load if each.id not in HOW_MUCH and each.lo is not None]
-    alike = bool(lengths) and all(each.verdict in {"noise", "slight"} for each in lengths)
+    alike = any(each.id in LENGTHS for each in lengths) and all(each.verdict in {"noise", "slight"} for each in lengths)
     has_ttft = any(TTFT.id in each.histograms for each in before.spells) or TTFT.id in before.quantities
     has_itl = any(ITL.id in each.histograms for each in before.spells) or ITL.id in before.quantities
     for metric in RESULTS:

@@ -125,10 +125,10 @@ def _told(bare: Figure, metric: Metric, before: Side, after: Side, confidence: f
 
 
 def _unproven(metric: Metric, before: Side, after: Side) -> str:
-    """Say why a change cannot be told from noise."""
+    """Say why a change cannot be told from noise; of a report that is said once, of all of its numbers."""
     side = before if estimate(metric, before) is None else after
     if not side.recorded:
-        return f"of {side.label} only the sum is known, so that noise cannot be told"
+        return ""
     return f"{side.label} has too few spells with it to tell noise"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from insight.verification.figures import figure
-from insight.verification.metric import ARRIVALS, HIT_RATE, IN_SERVER, LOAD, LOAD_IN_TOKENS, PROMPTS
+from insight.verification.metric import ARRIVALS, HIT_RATE, IN_SERVER, LOAD, LOAD_IN_TOKENS, MIX, PROMPTS
 from insight.verification.noise import CONFIDENCE, FEWEST_BATCHES, together
 from insight.verification.wording import from_to, said
 
@@ -31,13 +31,17 @@ STEADY = 0.1
 again when they have their answer, or of very many: their number is the load then. Our own default."""
 HOW_MUCH = frozenset((ARRIVALS.id, PROMPTS.id, IN_SERVER.id))
 """What is asked in a second; the rest of a load says of what kind it is."""
+LENGTHS = frozenset(("output_tokens", MIX.id))
+"""By one of these it is known of what kind a load is."""
 _CACHING = frozenset(("enable_prefix_caching", "flag_enable_prefix_caching"))
 
 
 def load_figures(before: Side, after: Side, settings: tuple[Setting, ...]) -> tuple[Figure, ...]:
     """Compare what was asked of the server. The hit rate of a cache that was changed is no part of that."""
     cache = any(each.name in _CACHING for each in settings)
-    told = LOAD if figure(ARRIVALS, before, after, CONFIDENCE) else LOAD_IN_TOKENS
+    counted = figure(ARRIVALS, before, after, CONFIDENCE)
+    known = counted is not None and counted.before is not None and counted.after is not None
+    told = LOAD if known else LOAD_IN_TOKENS
     asked = [metric for metric in told if not (cache and metric is HIT_RATE)]
     found = _compared(asked, before, after)
     if same_load(found)[0] is not True and _as_many(before, after):
@@ -78,8 +82,10 @@ def same_load(load: tuple[Figure, ...]) -> tuple[bool | None, str]:
     unsure = [each for each in load if each.verdict == "not told" and each.lo is not None]
     if unsure:
         return None, f"it may be another load: {', '.join(map(said, unsure))}"
-    if not any(each.id in HOW_MUCH and each.verdict != "not told" for each in load):
-        return None, "it may be another load: the server does not tell how much was asked of it"
+    much = [each for each in load if each.id in HOW_MUCH]
+    if not any(each.verdict != "not told" for each in much):
+        why = "of sums alone that cannot be told" if much else "the server does not tell how much was asked of it"
+        return None, f"it may be another load: {why}"
     if any(each.id == IN_SERVER.id for each in load):
         return True, "the same load: as many requests in the server all the time, each of which waits for its answer"
     return True, "the same load, as far as it can be told from noise"

@@ -128,7 +128,8 @@ LOAD = (
 PROMPTS = _rate("prompt_tokens_total", "prompt tokens", 0, "tokens/s")
 IN_SERVER = Metric("requests_in_server", "requests in the server", "1", 0, _in_server, lambda _: None, "rate")
 """How much is asked by so many clients each of which waits for its answer: how often they ask follows the server."""
-LOAD_IN_TOKENS = (PROMPTS, Metric("mix", "output tokens a prompt token", "1", 0, _mix, lambda _: None), HIT_RATE)
+MIX = Metric("mix", "output tokens a prompt token", "1", 0, _mix, lambda _: None)
+LOAD_IN_TOKENS = (PROMPTS, MIX, HIT_RATE)
 """The same of a server that counts no requests (llama.cpp)."""
 ITL = _mean("itl_seconds", "ITL", -1)
 TPOT = Metric("tpot_seconds", "TPOT", "s", -1, _time_per_token, lambda side: _of(side, "tpot_seconds", "mean"),

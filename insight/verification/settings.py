@@ -65,11 +65,13 @@ def changed_settings(before: Side, after: Side) -> tuple[Setting, ...]:
     one that is not set.
     """
     told = (
-        {"engine": side.engine, "engine_version": side.version, "model": side.model, "GPUs": ", ".join(side.gpus)}
+        {"engine": side.engine, "model": side.model, "GPUs": ", ".join(side.gpus)}
+        | ({"engine_version": side.version} if before.engine == after.engine else {})
         for side in (before, after)
     )
     one, other = ({name: text for name, text in each.items() if text} for each in told)
-    one, other = one | before.settings, other | after.settings
+    if before.engine == after.engine:  # what another engine is set to has nothing to do with it
+        one, other = one | before.settings, other | after.settings
     names = [*one, *(name for name in other if name not in one)]
     seen = all(any(name.startswith(FLAG) for name in each) for each in (one, other))
     return _once(

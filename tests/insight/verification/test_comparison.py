@@ -124,7 +124,8 @@ def test_sums_alone_tell_no_noise() -> None:
     assert "seed 1 is a report, and of its sums alone nobody can tell" in found.text
     itl = next(each for each in found.figures if each.id == "itl_seconds")
     assert (itl.verdict, itl.lo) == ("not told", None)
-    assert itl.why == "of seed 1 only the sum is known, so that noise cannot be told"
+    assert found.load_text == "it may be another load: of sums alone that cannot be told"
+    assert "hold together" not in text(blocks(found, (), None))
     assert itl.change is not None
     assert itl.before_count
 
@@ -168,6 +169,12 @@ def test_another_version_is_said() -> None:
     """Engine, version and GPUs are settings like any other."""
     found = changed_settings(replace(side(1), version="0.32.0"), replace(side(2), version="0.33.0"))
     assert found == (Setting("engine_version", "0.32.0", "0.33.0"),)
+
+
+def test_of_another_engine_no_setting_is_compared() -> None:
+    """Neither its version nor its flags say anything beside those of the first."""
+    found = changed_settings(replace(side(1), version="0.32.0"), replace(side(2), engine="sglang", settings={}))
+    assert found == (Setting("engine", "vllm", "sglang"),)
 
 
 def test_it_can_be_read() -> None:
