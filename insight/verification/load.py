@@ -56,7 +56,12 @@ def _compared(asked: Sequence[Metric], before: Side, after: Side) -> tuple[Figur
 
 
 def _as_many(before: Side, after: Side) -> bool:
-    """Tell whether equally many requests were in the server all the time, before and after."""
+    """Tell whether equally many requests were in the server all the time, before and after, and none was refused.
+
+    One that refuses what is too much is as full under any load above that.
+    """
+    if any(each.counters.get("requests_rejected", 0.0) > 0 for side in (before, after) for each in side.spells):
+        return False
     there = [[top / bottom for each in side.spells if (pair := IN_SERVER.pair(each)) for top, bottom in [pair]]
              for side in (before, after)]  # fmt: skip
     if any(len(each) < FEWEST_BATCHES or mean(each) < 1 or pstdev(each) > STEADY * mean(each) for each in there):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Outcome = Literal["better", "no worse", "worse", "not told"]
 _SPEED = ("itl_at_same_load", "itl_seconds", "tpot_seconds", "ttft_seconds")
 """By the first of these that is known it is told whether a server became worse at all."""
-_MOST_TIMES = 100
-"""Beyond that it says nothing that anybody could do."""
+_MOST_TIMES = 20
+"""Beyond that it is nothing that anybody would wait for."""
 _ENGINE = frozenset(("itl_at_same_load",))
 """What no gain makes up for: at the same work the engine is slower."""
 

@@ -58,6 +58,14 @@ def test_a_number_that_sways_or_is_another_is_no_such_load() -> None:
         assert found.load[0].id == "requests_arrived"
 
 
+def test_a_server_that_refuses_is_as_full_under_any_load() -> None:
+    """Its number of requests is its own limit and not what was asked of it."""
+    full = [with_clients(each, 60, 4) for each in (side(1, 300, 9.0), side(2))]
+    spells = tuple(replace(each, counters={**each.counters, "requests_rejected": 5.0}) for each in full[1].spells)
+    assert compare(*full).same_load is True
+    assert compare(full[0], replace(full[1], spells=spells)).same_load is False
+
+
 def test_tokens_tell_the_load_where_no_requests_are_counted() -> None:
     """How many prompt tokens come and how many follow on one; TPOT is seconds for tokens."""
     found = compare(without_histograms(side(1), 0.010), without_histograms(side(2), 0.015))
