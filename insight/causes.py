@@ -35,7 +35,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "cache_saturation": ("model_drift", "prefix_cache_collapse", *_SLOW),
     "preemption": ("model_drift", "prefix_cache_collapse", "cache_saturation"),
     "prefix_cache_collapse": ("model_drift", "cache_saturation"),
-    "slot_cap": (*_SLOW, *_MORE_WORK),
+    "slot_cap": (*_SLOW, *_MORE_WORK, "model_overloading", "admission_rejections"),
     "model_overloading": (*_SLOW, *_MORE_WORK, *_QUEUE),
     "admission_rejections": (*_SLOW, *_MORE_WORK, *_QUEUE, "model_overloading"),
     "cold_start": ("server_restart",),
@@ -76,10 +76,14 @@ def explains(reason: Risk, effect: Risk) -> bool:
     Of two that may each bring about the other (a full cache throws prefixes out, prompts that share nothing fill it)
     the first is the reason. A GPU that merely stands at its limit of power, which is normal at full load, is none.
     """
-    if reason.id not in CAUSES.get(effect.id, ()):
+    if reason.id not in CAUSES.get(effect.id, ()) or (reason.id in SLOW_GPU and reason.severity is Severity.INFO):
         return False
-    if reason.id in SLOW_GPU and reason.severity is Severity.INFO:
-        return False
+    enough = _slots_would_do(reason, effect)
+    return _in_time(reason, effect) if enough is None else enough is (reason.id == "slot_cap")
+
+
+def _in_time(reason: Risk, effect: Risk) -> bool:
+    """Tell whether one began early enough to be the reason for the other, and lately enough."""
     if reason.since is None or effect.since is None:
         return True
     lead = (datetime.fromisoformat(effect.since) - datetime.fromisoformat(reason.since)).total_seconds()
@@ -88,6 +92,31 @@ def explains(reason: Risk, effect: Risk) -> bool:
     if effect.id in _FOLLOWS_SOON and lead > RECENT_SECONDS:
         return False
     return lead >= -_SEEN_LATER.get(reason.id, SEEN_LATE_SECONDS)
+
+
+def _slots_would_do(one: Risk, other: Risk) -> bool | None:
+    """Tell whether with more slots all could be served that arrives; None where it is not about slots, or not known.
+
+    More slots serve at most as many times as much as the KV cache holds times what is in it. Where more arrives than
+    that, the limit of running requests is not why they wait: the load is why the slots are full.
+    """
+    slots = next((each for each in (one, other) if each.id == "slot_cap"), None)
+    usage = _of(slots, "kv_cache_usage") if slots is not None else None
+    needed = _times_served(one) or _times_served(other)
+    return None if usage is None or needed is None else needed * usage <= 1.0
+
+
+def _times_served(risk: Risk) -> float | None:
+    """Tell how many times as much arrives as is served; None where a finding does not tell it."""
+    finished, arrived = _of(risk, "requests_finished"), _of(risk, "requests_arrived")
+    if finished and arrived is not None:
+        return arrived / finished
+    refused = _of(risk, "requests_rejected") if risk.id == "admission_rejections" else None
+    return 1.0 / (1.0 - refused) if refused is not None and refused < 1 else None
+
+
+def _of(risk: Risk, quantity: str) -> float | None:
+    return next((each.value for each in risk.evidence if each.quantity == quantity), None)
 
 
 def as_bad_as_their_effects(risks: Sequence[Risk], works_for: Mapping[str, str] | None = None) -> list[Risk]:

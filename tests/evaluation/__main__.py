@@ -19,7 +19,7 @@ from simulator.scenario import ScenarioError, names
 from tests.evaluation import health
 from tests.evaluation.effects import effects_table, tried_in_the_simulator
 from tests.evaluation.files import mistakes_in, of_folder
-from tests.evaluation.labels import judge_named, scores
+from tests.evaluation.labels import judge_named, leads, scores
 from tests.evaluation.ramp import ramp_table
 from tests.evaluation.tables import health_table, mistakes, rules_table
 
@@ -78,7 +78,7 @@ def _each(pool: ProcessPoolExecutor, run: Callable[[str, int], Run], of: Sequenc
 def _rules(pool: ProcessPoolExecutor, asked: argparse.Namespace) -> tuple[list[str], bool]:
     of = list(product(asked.scenario or names(), range(1, asked.seeds + 1)))
     runs = _each(pool, judge_named, of)
-    return [*rules_table(runs), "", *mistakes(runs)], all(each.holds for each in scores(runs))
+    return [*rules_table(runs), "", *mistakes(runs)], leads(runs) and all(each.holds for each in scores(runs))
 
 
 def _healthy(pool: ProcessPoolExecutor, asked: argparse.Namespace) -> tuple[list[str], bool]:

@@ -266,7 +266,6 @@ def lived(scenario: Scenario, seed: int, *, asked: bool = False) -> Live:
     live = Live(scenario, seed, asked=asked, at_home=True)
     for _ in live.watch(scenario.truth.watch_seconds + LONGER):
         pass
-    live.now -= scenario.truth.poll_seconds
     return live
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simulator.scenario import Scenario
 
-RECALL = PRECISION = 0.95
+RECALL = PRECISION = LED = 0.95
 MEDIAN_SECONDS, CRITICAL_SECONDS = 30.0, 15.0
 OWN_PACE = {
     "stuck_server": "within its own rule: no progress for 10 s, 5 ITL or 2 prefills",
@@ -25,6 +25,9 @@ OWN_PACE = {
     "cache_inconsistency": "fifty pairs of answers, or broken JSON, a minute a pass here",
 }
 """Risks that wait for as much data as they rest on, whatever a clock says."""
+NOTES = frozenset(("decode_bandwidth_bound", "prefill_compute_bound"))
+"""What tells which limit of its GPUs a server runs into, and only beside something that is amiss: it is false where
+nothing is."""
 
 
 class Found(Struct, frozen=True):
@@ -56,6 +59,10 @@ class Run(Struct, frozen=True):
     also: tuple[str, ...]
     """Of what is true as well, what fired."""
     wrong: tuple[Wrong, ...]
+    first: str | None = None
+    """What stood first at the end, as in the verdict; None where nothing fired that is worse than a note."""
+    led: bool | None = None
+    """It is one of the risks of the truth and not what follows from them; None where there was none to be named."""
 
 
 def judge(scenario: Scenario, seed: int, *, asked: bool = False) -> Run:
@@ -72,6 +79,8 @@ def judge(scenario: Scenario, seed: int, *, asked: bool = False) -> Run:
     live = Live(scenario, seed, asked=asked, at_home=seed % 2 == 0)
     for now in live.watch():
         for alarm in live.alarms():
+            if alarm.rule in NOTES and any(each <= now for each in since.values()):
+                continue
             if now < since.get(alarm.rule, now + 1):
                 wrong.setdefault(alarm.rule, Wrong(alarm.rule, now, alarm.source, alarm.said))
             elif alarm.rule not in expected:
@@ -80,7 +89,18 @@ def judge(scenario: Scenario, seed: int, *, asked: bool = False) -> Run:
                 critical = alarm.severity is Severity.CRITICAL
                 found[alarm.rule] = Found(alarm.rule, now - since[alarm.rule], critical)
     missed = tuple(each.id for each in truth.risks if each.id not in found)
-    return Run(scenario.name, seed, tuple(found.values()), missed, tuple(sorted(also)), tuple(wrong.values()))
+    first, led = _verdict(live, expected)
+    return Run(
+        scenario.name, seed, tuple(found.values()), missed, tuple(sorted(also)), tuple(wrong.values()), first, led
+    )
+
+
+def _verdict(live: Live, expected: set[str]) -> tuple[str | None, bool | None]:
+    """Tell what a verdict names at the end, and whether it has to be found; None where nothing that has to be fires."""
+    firing = [each for each in live.findings() if each.severity is not Severity.INFO]
+    first = firing[0].id if firing else None
+    known = any(each.id in expected for each in firing)
+    return first, first in expected if known else None
 
 
 def judge_named(name: str, seed: int) -> Run:
@@ -125,6 +145,12 @@ class Score(Struct, frozen=True):
         told = self.recall is None or self.recall >= RECALL
         right = self.precision is None or self.precision >= PRECISION
         return told and right and (self.median is None or self.limit is None or self.median <= self.limit)
+
+
+def leads(runs: Sequence[Run]) -> bool:
+    """Tell whether the verdict names a risk of the truth often enough, where there is one to be named."""
+    told = [run.led for run in runs if run.led is not None]
+    return not told or sum(told) / len(told) >= LED
 
 
 def scores(runs: Sequence[Run]) -> list[Score]:

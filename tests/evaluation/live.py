@@ -14,8 +14,9 @@ from collectors.engines.dialect import read
 from collectors.exposition import Parser
 from insight.assess import Assessor
 from insight.lifecycle import Phase
+from insight.risks import risks
 from insight.settings import Settings
-from metrics.finding import Severity
+from metrics.finding import RiskState, Severity
 from metrics.sample import Process, Sample, Source, State
 from metrics.store import Store
 from metrics.view import View
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collectors.collector import Collector
+    from metrics.finding import Risk
     from simulator.scenario import Scenario
 
 URL = "http://127.0.0.1:8000"
@@ -83,7 +85,7 @@ class Live:
         return View(self.store, self.now, WALL + self.now, self.scenario.truth.poll_seconds)
 
     def watch(self, until: float | None = None) -> Iterator[float]:
-        """Poll from second 0 on, and yield each moment after its poll."""
+        """Poll from second 0 on, and yield each moment after its poll; at the end it is that of the last poll."""
         truth = self.scenario.truth
         with asyncio.Runner() as runner:
             while self.now < (truth.watch_seconds if until is None else until):
@@ -95,6 +97,7 @@ class Live:
                 self.assessor.observe(self.view)
                 yield self.now
                 self.now += truth.poll_seconds
+            self.now -= truth.poll_seconds
 
     def alarms(self) -> list[Alarm]:
         """List what fires now. A Snapshot would tell the same, and takes ten times as long to make."""
@@ -103,6 +106,10 @@ class Live:
             for (rule, source), life in self.assessor._lives.items()
             if life.phase is Phase.FIRING
         ]
+
+    def findings(self) -> list[Risk]:
+        """List the findings that fire now, in the order in which they are told."""
+        return [each for each in risks(self.assessor._lives, self.view) if each.state is RiskState.FIRING]
 
     def _page(self) -> Sample:
         wall = WALL + self.now

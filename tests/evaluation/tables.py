@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.evaluation.labels import CRITICAL_SECONDS, MEDIAN_SECONDS, OWN_PACE, PRECISION, RECALL, scores
+from tests.evaluation.labels import CRITICAL_SECONDS, LED, MEDIAN_SECONDS, OWN_PACE, PRECISION, RECALL, scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,10 +37,21 @@ def rules_table(runs: Sequence[Run]) -> list[str]:
         "",
         f"Recall {recall:.3f} (to reach {RECALL}), precision {precision:.3f} (to reach {PRECISION}), {len(runs)} runs.",
         f"Median to firing {_seconds(_middle(paced))} (at most {MEDIAN_SECONDS:.0f} s).",
+        *_verdicts(runs),
         f"Of what fires as critical {_seconds(_middle(critical))} (at most {CRITICAL_SECONDS:.0f} s).",
         *(f"`{risk}` has a pace of its own: {why}." for risk, why in OWN_PACE.items()),
         "`monitor_degraded` is about this program itself: no machine shows it, and it has no scenario.",
     ]
+
+
+def _verdicts(runs: Sequence[Run]) -> Iterator[str]:
+    told = [run.led for run in runs if run.led is not None]
+    if told:
+        share = sum(told) / len(told)
+        yield (
+            f"At the end the verdict names what has to be found, and not what follows from it, in {share:.3f} of "
+            f"{len(told)} runs (to reach {LED})."
+        )
 
 
 def _middle(values: Sequence[float]) -> float | None:
@@ -77,10 +88,12 @@ def health_table(runs: Sequence[Run]) -> list[str]:
 
 
 def mistakes(runs: Sequence[Run]) -> Iterator[str]:
-    """Tell each miss and each false alarm: where, with which seed, when, and what the rule said."""
+    """Tell each miss, false alarm and wrong verdict: where, with which seed, when, and what the rule said."""
     for run in runs:
         for risk in run.missed:
             yield f"- {run.scenario}, seed {run.seed}: `{risk}` was not found"
         for each in run.wrong:
             place = f"{run.scenario}, seed {run.seed}, second {each.at:.0f}"
             yield f"- {place}: `{each.risk}` of {each.source}: {each.said}"
+        if run.led is False:
+            yield f"- {run.scenario}, seed {run.seed}: the verdict names `{run.first}`"

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from simulator.scenario import load
 from tests.evaluation import health
-from tests.evaluation.labels import Found, Run, Wrong, judge, scores
+from tests.evaluation.labels import Found, Run, Wrong, judge, leads, scores
 from tests.evaluation.live import Live
 from tests.evaluation.tables import health_table, mistakes, rules_table
 
@@ -46,6 +48,17 @@ def test_false_alarms_are_counted_and_told() -> None:
     assert "| `xid` | s | 2 of 2 | 0 | 2 s | 2 s | 30 s |  |" in table
     assert "Recall 1.000 (to reach 0.95), precision 0.667" in table
     assert "| s | 2 | 1 |" in health_table(runs)
+
+
+def test_a_verdict_that_names_a_consequence_is_told() -> None:
+    """Nineteen of twenty have to name a risk of the truth; a run in which none of them fires any more is not asked."""
+    right, wrong = replace(run(1, 2.0), first="xid", led=True), replace(run(2, 2.0), first="ttft_slo", led=False)
+    assert leads([right] * 19 + [wrong, run(3, 2.0)])
+    assert not leads([right] * 18 + [wrong, wrong])
+    assert list(mistakes([right, wrong])) == ["- s, seed 2: the verdict names `ttft_slo`"]
+    assert "in 0.500 of 2 runs (to reach 0.95)" in "\n".join(rules_table([right, wrong]))
+    judged = judge(load("errors"), seed=1)
+    assert (judged.first, judged.led) == ("error_rate", True)
 
 
 @pytest.mark.parametrize("name", ["load 80 %", "long answers", "two replicas"])

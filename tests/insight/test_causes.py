@@ -6,7 +6,7 @@ import pytest
 
 from insight.causes import CAUSES, as_bad_as_their_effects, explains
 from metrics import units
-from metrics.finding import Risk, RiskState, Severity
+from metrics.finding import Evidence, Risk, RiskState, Severity
 
 START = 1_800_000_000.0
 SERVER, GPU = "http://a", "gpu:0"
@@ -18,9 +18,11 @@ def found(
     severity: Severity = Severity.WARNING,
     target: str = SERVER,
     state: RiskState = RiskState.FIRING,
+    **seen: float,
 ) -> Risk:
     began = None if since is None else units.rfc3339(START + since)
-    return Risk(name, name, state, severity, "", "", "", "", began, target)
+    evidence = tuple(Evidence(quantity, value, "1") for quantity, value in seen.items())
+    return Risk(name, name, state, severity, "", "", "", "", began, target, evidence=evidence)
 
 
 def told(*risks: Risk) -> list[tuple[str, Severity]]:
@@ -32,7 +34,7 @@ def test_a_slow_gpu_comes_before_the_queue_and_the_limits_that_it_fills() -> Non
     """Heat, then the slots that are taken for longer, then the queue, then TTFT: all as bad as the worst of them."""
     given = (
         found("ttft_slo", 40, Severity.CRITICAL),
-        found("slot_cap", 35),
+        found("slot_cap", 25),
         found("model_overloading", 30, Severity.CRITICAL),
         found("thermal_throttle", 10, target=GPU),
     )
@@ -71,6 +73,31 @@ def test_of_two_that_bring_about_each_other_the_first_is_the_reason() -> None:
 def test_what_broke_shortly_before_is_why_requests_fail(reason: str, began: float, so: bool) -> None:
     """XID 94 ends the process whose memory was hit; the XID stays in its row for long after that."""
     assert explains(found(reason, began, target=GPU), found("error_rate", 0.0, Severity.CRITICAL)) is so
+
+
+@pytest.mark.parametrize(
+    ("arrive", "usage", "first"),
+    [
+        (31.0, 0.72, "model_overloading"),  # 18 are served: with a full cache they would be 25
+        (12.0, 0.25, "slot_cap"),
+        (24.0, 0.72, "slot_cap"),
+    ],
+)
+def test_the_limit_of_slots_is_the_reason_where_more_of_them_could_serve_what_comes(
+    arrive: float, usage: float, first: str
+) -> None:
+    """Else it is the load that fills the slots: whichever began first."""
+    for lead in (-5.0, 5.0):
+        full = found("slot_cap", 20 + lead, kv_cache_usage=usage)
+        queue = found("model_overloading", 20, Severity.CRITICAL, requests_finished=18.0, requests_arrived=arrive)
+        assert told(full, queue)[0] == (first, Severity.CRITICAL)
+
+
+@pytest.mark.parametrize(("refused", "first"), [(0.4, "admission_rejections"), (0.1, "slot_cap")])
+def test_so_it_is_where_what_comes_is_refused(refused: float, first: str) -> None:
+    """With 0.7 of the cache in use, more slots serve 1.4 times as much: a tenth more, and not two thirds more."""
+    full = found("slot_cap", 20, kv_cache_usage=0.7)
+    assert told(full, found("admission_rejections", 20, requests_rejected=refused))[0][0] == first
 
 
 def test_a_slow_step_may_be_old_when_a_token_is_late() -> None:

@@ -95,6 +95,20 @@ def test_a_full_cache_stays_the_verdict_when_the_queue_it_makes_is_critical() ->
         assert not any("--max-num-seqs higher" in action for action in actions)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason", "effects"),
+    [
+        ("hot_and_full", "thermal throttle", {"model_overloading", "ttft_slo"}),
+        ("unshared_and_full", "prefix cache collapse", {"model_overloading", "cache_saturation"}),
+    ],
+)
+def test_the_verdict_names_what_changed_and_not_what_it_filled(name: str, reason: str, effects: set[str]) -> None:
+    """A queue that no load has brought: the sentence names the heat, or the prompts, as soon as the queue fires."""
+    seen = [snapshot for snapshot in live(name, 250) if effects <= {risk.id for risk in firing(snapshot)}]
+    assert seen
+    assert all(snapshot.verdict.text.startswith(reason) for snapshot in seen)
+
+
 def test_an_overload_says_how_much_comes_and_how_much_is_done() -> None:
     """Arrivals are what was finished and what the queue grew by: about 31/s against 18/s in this scenario."""
     *_, last = live("overload")
