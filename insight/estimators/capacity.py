@@ -237,7 +237,7 @@ def prefill_budgets(
         costs = [each.alpha + each.beta * batch + each.gamma * share for each in (model.cost, *model.replicates)]
         lo, hi = interval(costs[0], costs[1:], allowed[0])
         assumed = (f"{batch:.0f} requests decode", f"{tokens} tokens a step")
-        worst = modelled(model, "itl_seconds", "s", None, (lo, costs[0], hi), allowed[1], assumed)
+        worst = modelled(model, "longest_step_seconds", "s", None, (lo, costs[0], hi), allowed[1], assumed)
         chunks = math.ceil(prompt / share) if share else 0
         rows.append(Budget(tokens, worst, max(0, chunks - 1) * (model.cost.alpha + model.cost.beta * batch)))
     return tuple(rows)

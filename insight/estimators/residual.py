@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from insight.estimators.effects import bound, student90, unknown
+from insight.estimators.effects import student90, unknown
 from metrics.effect import Effect, Grade
 
 if TYPE_CHECKING:
@@ -78,17 +78,6 @@ def attribute(residuals: Sequence[float], holds: Sequence[bool], now: float, win
         valid_if=("disproved if the condition ends and the ITL at this load stays",),
     )
     return Attribution(found, effect)
-
-
-def clock_bound(now: float, clock: float, reference: float) -> Effect:
-    """Bound the ITL (s) at the reference clock where there is no fit: the loss is from 0 to 1 - f / f_ref.
-
-    Prefill is bound by computing and loses up to that, decoding is bound by memory and loses less.
-    """
-    if reference <= 0 or clock <= 0:
-        return unknown("itl_seconds", "s", "the clock of the multiprocessors", now)
-    least = now * min(1.0, clock / reference)
-    return bound("itl_seconds", "s", now, least, now, ("the loss is at most 1 - f / f_ref; decoding loses less",))
 
 
 def welch(one: Sequence[float], other: Sequence[float]) -> Difference:

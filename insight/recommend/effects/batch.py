@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from insight.estimators import capacity
-from insight.estimators.effects import bound, unknown
+from insight.estimators.effects import Z90, bound, unknown
 from insight.objectives import label
 from insight.recommend.case import Estimate
+from insight.recommend.work_out import ARRIVING_SECONDS, RECENT_SECONDS
 from insight.rules.latency import objective_for
 from metrics import units
 from metrics.effect import Effect, Grade
@@ -25,6 +26,8 @@ queue that is not always equally long. Our own default."""
 QUEUE_SPREAD = 0.15
 """A batch is not constant, and what it finishes comes in lumps: our own margin."""
 ARRIVALS_SPREAD = 0.1
+GAUGE_SPREAD = 0.05
+"""By how much a queue grew, as a share of what came: our own margin."""
 _SLOTS_FACTOR = 2.0
 
 
@@ -34,12 +37,13 @@ def served(
     """Tell what will be finished per second: all that comes, or the new capacity where that is less."""
     if come is None or capacity_then.mid is None or capacity_then.lo is None:
         return None
+    off = _luck(come)
     lo, mid, hi = (
         min(come * spread, most)
         for spread, most in (
-            (1 - ARRIVALS_SPREAD, capacity_then.lo),
+            (1 - off, capacity_then.lo),
             (1.0, capacity_then.mid),
-            (1 + ARRIVALS_SPREAD, capacity_then.hi or math.inf),
+            (1 + off, capacity_then.hi or math.inf),
         )
     )
     return Effect(
@@ -63,10 +67,21 @@ def served_at_most(case: Case, growth: float, what: str) -> Effect | None:
     known = case.known
     if known is None or known.arrivals is None or known.capacity.basis != "measured" or not known.rate:
         return None
-    come = known.arrivals * (1 + ARRIVALS_SPREAD)
+    come = known.arrivals * (1 + _luck(known.arrivals))
     most = min(come, known.rate * growth * (1 + ARRIVALS_SPREAD))
     assumed = (f"{what}: a step grows less than the batch in it", f"{units.rate(known.arrivals)} go on arriving")
     return bound("requests_finished", "1/s", known.rate, min(most, known.rate * (1 - ARRIVALS_SPREAD)), most, assumed)
+
+
+def _luck(come: float) -> float:
+    """Give the share by which what comes in the next minute may differ from what came in the last half one.
+
+    Both are counts of Poisson arrivals, and by how much a queue grew is read off a gauge.
+    """
+    if come <= 0:
+        return ARRIVALS_SPREAD
+    counted = Z90 * math.sqrt((1 / ARRIVING_SECONDS + 1 / RECENT_SECONDS) / come)
+    return max(ARRIVALS_SPREAD, math.hypot(counted, GAUGE_SPREAD))
 
 
 class Flow(Struct, frozen=True):
@@ -130,7 +145,7 @@ def admission_control(case: Case) -> Estimate:
         now=case.number("expected_wait_seconds"),
         lo=max(0.0, most - 2 * free) / hi * (1 - QUEUE_SPREAD),
         mid=(most - free) / most_finished.mid,
-        hi=most / lo,
+        hi=max(most, cap.mid - _fewest(case.known, running)) / lo,
         unit="s",
         basis=most_finished.basis,
         grade=cap.grade,
@@ -150,6 +165,15 @@ def admission_control(case: Case) -> Estimate:
     if refused > 0:
         because.append(f"what comes above the capacity is refused at once: {units.value(refused, 'ratio')} of it now")
     return Estimate(effect, tuple(because), {"in_flight": f"{cap.mid:.0f}", "queue": f"{most:.0f}"})
+
+
+def _fewest(known: Known | None, running: float) -> float:
+    """Give the fewest that ran on average over 3 s: a place that is free in the batch is one more in the queue.
+
+    A batch that the slots limit is nearly constant; one that a full KV cache limits is not.
+    """
+    ran = [each.running for each in known.recent if each.running is not None] if known is not None else []
+    return min((*ran, running))
 
 
 def _patience(known: Known | None, limit: float) -> float:

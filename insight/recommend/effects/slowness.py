@@ -1,7 +1,7 @@
 """What it would bring to be rid of what slows the engine: heat, a power limit, a neighbour, a straggler, the host.
 
 What is expected is ITL as it would be for the traffic of now without it: by the step times of the time before, else as
-it was measured before, else bounded by the clock that is lost or by the gaps on the GPU.
+it was measured before, else bounded by the clock that is lost.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from insight.estimators import forecast, host_share, residual
+from insight.estimators import forecast, residual
 from insight.estimators.effects import Z90
 from insight.recommend.case import Estimate
 from insight.rules.gpu import CLOCK_SHARE
@@ -19,7 +19,7 @@ from metrics.effect import Effect, Grade
 from metrics.finding import RiskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from insight.estimators.windows import StepWindow
     from insight.recommend.case import Case
@@ -36,14 +36,12 @@ FELT = 1.03
 """A token that takes less than so many times as long as before is not slowed."""
 
 
-def lifted(case: Case, bound: Callable[[float], Effect] | None = None) -> Estimate:
-    """Tell what ITL would be without it; where neither step times nor the time before tell, bound that of now."""
+def lifted(case: Case) -> Estimate:
+    """Tell what ITL would be without it."""
     known = case.known
     if known is None or not known.recent or known.itl is None:
         return Estimate(because=("what it costs takes requests that run: none are seen",))
     effect = _by_step_times(known) or _as_before(known)
-    if effect is None and bound is not None:
-        return Estimate(bound(known.itl))
     if effect is None:
         return Estimate(because=("to be measured: ITL without it, at a load like that of now",))
     if effect.mid is not None and known.itl < FELT * effect.mid:
@@ -58,22 +56,30 @@ def lifted(case: Case, bound: Callable[[float], Effect] | None = None) -> Estima
     return Estimate(effect, tuple(_attributed(known)))
 
 
-def full_clock(case: Case) -> Estimate:
-    """Tell what ITL would be at full clock; where that cannot be told otherwise, bound it by the clock that is lost."""
+def cool_gpu(case: Case) -> Estimate:
+    """Tell what ITL would be at full clock; where that is not known, bound the clock itself.
+
+    The clock does not bound ITL: shorter steps collect fewer requests, which makes them shorter again, so that ITL fell
+    to 0.37 of what it was where the clock had been at half (simulated).
+    """
+    found = lifted(case)
     clock = case.evidence("sm_clock_hertz")
-    if clock is None or clock.value is None or not clock.threshold or case.risk.state is not RiskState.FIRING:
-        return lifted(case)
-    highest = clock.threshold / CLOCK_SHARE
-    return lifted(case, lambda itl: residual.clock_bound(itl, clock.value or highest, highest))
-
-
-def host_cpu(case: Case) -> Estimate:
-    """Tell what ITL would be if the host kept up; where that cannot be told otherwise, bound it by the GPU's gaps."""
-    busy = case.evidence("utilisation")
-    if busy is None or busy.value is None:
-        return lifted(case)
-    idle = max(0.0, 1 - busy.value)
-    return lifted(case, lambda itl: host_share.without_gaps(itl, idle, busy.count, busy.window_seconds))
+    if found.effect is not None or clock is None or clock.value is None or clock.threshold is None:
+        return found
+    if case.risk.state is not RiskState.FIRING:
+        return found
+    effect = Effect(
+        "sm_clock_hertz",
+        now=clock.value,
+        lo=clock.value,
+        mid=None,
+        hi=clock.threshold / CLOCK_SHARE,
+        unit="Hz",
+        basis="bound",
+        grade=Grade.C,
+        assumptions=("how much of the speed comes back depends on how far the work is bound by the clock",),
+    )
+    return Estimate(effect, found.because)
 
 
 def _by_step_times(known: Known) -> Effect | None:

@@ -58,15 +58,6 @@ def test_ten_windows_of_each_are_needed() -> None:
     assert "9 and 10" in found.effect.needs
 
 
-def test_the_clock_bounds_the_loss() -> None:
-    """At 1155 of 1980 MHz at most 42 % are lost; a clock above its reference loses nothing."""
-    found = residual.clock_bound(0.010, 1155e6, 1980e6)
-    assert (found.mid, found.hi, found.grade) == (None, 0.010, Grade.C)
-    assert found.lo == pytest.approx(0.010 * 1155 / 1980)
-    assert residual.clock_bound(0.010, 2000e6, 1980e6).lo == 0.010
-    assert residual.clock_bound(0.010, 0.0, 1980e6).basis == "unknown"
-
-
 def test_welch_by_hand() -> None:
     """Values that differ from their neighbours and not otherwise: 1.9 to 2.1 around a difference of 2."""
     one, other = [3.1, 2.9] * 20, [1.1, 0.9] * 20
