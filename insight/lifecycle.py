@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from insight.rules.rule import Timing
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
+JITTER_SECONDS = 0.25
+"""So much short of its time is long enough: polls do not come on the second. Polled every 10 s, a real vLLM's queue had
+stood for 9.96 s, not 10, at the second poll that saw it, and was told at the third."""
 MAX_EPISODES = 50
 """So many are kept, the last; what is counted or timed by them goes by `Life.complete_since`."""
 FLAP_EPISODES = 3
@@ -101,7 +104,7 @@ def _holding(life: Life, timing: Timing, condition: Condition, now: float) -> Li
     since = life.since if life.phase is Phase.PENDING and life.since is not None else now
     if condition.since is not None:
         since = min(since, condition.since)
-    if now - since < max(timing.enter, condition.enter):
+    if now - since < max(timing.enter, condition.enter) - JITTER_SECONDS:
         return replace(life, phase=Phase.PENDING, since=since, entered=now if begins else life.entered)
     episodes = (*life.episodes, Episode(since))[-MAX_EPISODES:]
     return replace(life, phase=Phase.FIRING, since=since, entered=now, episodes=episodes)

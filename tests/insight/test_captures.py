@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,66 @@ def test_overload_is_found_within_15_s_of_the_queue(runs: dict[str, Seen], engin
     )
     fired = next(poll.sample.mono for poll, firing in seen if "model_overloading" in firing)
     assert formed <= fired <= formed + 15
+
+
+def thinned(polls: list[Poll], interval: float, lost: float = 0.0) -> list[Poll]:
+    """Leave the polls that one would have made every so many seconds, less some that went missing, by chance."""
+    random, kept, last = Random(1), [], -interval
+    for poll in polls:
+        if poll.sample.mono - last < interval - 0.3:
+            continue
+        last = poll.sample.mono
+        if random.random() >= lost:
+            kept.append(poll)
+    return kept
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("interval", "lost"), [(1.0, 0.1), (2.0, 0.0), (5.0, 0.0), (10.0, 0.0), (15.0, 0.0)])
+def test_overload_is_found_at_any_pace(
+    drive: Callable[[], Drive], captures: dict[str, list[Poll]], engine: str, interval: float, lost: float
+) -> None:
+    """At the first poll by which the queue has stood for 10 s, and not at the next for the jitter of a poll."""
+    driven = drive()
+    driven.interval = interval
+    polls = thinned(captures[engine], interval, lost)
+    seen = run(driven, polls)
+    queued = [
+        poll.sample.mono
+        for poll, _ in seen
+        if poll.phase == "overload" and poll.sample.gauges.get("requests_waiting", 0) >= 5
+    ]
+    fired = next(poll.sample.mono for poll, firing in seen if "model_overloading" in firing)
+    assert fired <= queued[0] + max(15.0, interval + 0.5)
+    ordinary = [firing for poll, firing in seen if poll.phase in {"idle", "warmup", "load", "ready"}]
+    assert not any("model_overloading" in firing or "stuck_server" in firing for firing in ordinary)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_overload_that_is_there_when_one_comes_is_found_as_soon(
+    drive: Callable[[], Drive], captures: dict[str, list[Poll]], engine: str
+) -> None:
+    """Whoever looks for the first time in the middle of it is told within 15 s, and of no restart nor drift."""
+    polls = [poll for poll in captures[engine] if poll.phase == "overload"][12:]
+    seen = run(drive(), polls)
+    fired = next(poll.sample.mono for poll, firing in seen if "model_overloading" in firing)
+    assert fired <= polls[0].sample.mono + 15.0
+    assert not {"server_restart", "cold_start", "model_drift"} & {name for _, firing in seen for name in firing}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_clock_that_jumps_begins_and_ends_nothing(
+    drive: Callable[[], Drive], captures: dict[str, list[Poll]], engine: str
+) -> None:
+    """Set forward by an hour and back by two: what fires, and when, is what it was."""
+
+    def jumped(poll: Poll) -> Poll:
+        shift = 3600.0 * (poll.sample.mono > 60) - 7200.0 * (poll.sample.mono > 105)
+        return poll._replace(sample=replace(poll.sample, wall=poll.sample.wall + shift))
+
+    polls = [poll for poll in captures[engine] if poll.sample.mono < 130]
+    usual = [set(firing) for _, firing in run(drive(), polls)]
+    assert [set(firing) for _, firing in run(drive(), [jumped(poll) for poll in polls])] == usual
 
 
 @pytest.mark.parametrize("engine", ENGINES)

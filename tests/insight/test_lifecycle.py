@@ -42,6 +42,12 @@ def test_it_fires_only_after_it_held_long_enough() -> None:
     assert found[-1].episodes[-1].end is None
 
 
+def test_a_poll_that_comes_a_little_early_is_not_one_too_few() -> None:
+    """Polled every 5 s or so, 4.96 s are 5 s, and 4 s are not."""
+    for seconds, phase in ((4.96, Phase.FIRING), (4.0, Phase.PENDING)):
+        assert step(step(None, TIMING, HOLDS, 0.0), TIMING, HOLDS, seconds).phase is phase
+
+
 def test_a_short_disturbance_never_fires() -> None:
     """A condition that goes before its time is forgotten, and the next one begins anew."""
     assert Phase.FIRING not in phases(("+" * 5 + "-") * 20)
