@@ -40,7 +40,7 @@ def blocks(comparison: Comparison, predictions: Sequence[Prediction], past: Inte
         found.append(Bullets(tuple(remarks)))
     if comparison.around:
         circumstances = tuple(f"{each.title} {from_to(each)}." for each in comparison.around)
-        found += [Heading(2, "What else was otherwise"), Bullets(circumstances)]
+        found += [Heading(2, "What else was different"), Bullets(circumstances)]
     return [*found, *prediction_blocks(predictions, past)]
 
 
@@ -80,7 +80,7 @@ def score_text(past: Interval | None) -> str:
         return "No prediction could be held against what came so far."
     hits = round(past.value * past.n)
     return (
-        f"Of all predictions so far {hits} of {past.n} were covered by their interval "
+        f"Of all predictions so far {hits} of {past.n} came within their interval "
         f"({range_text(past.lo, past.hi, 'ratio')}); 90 % should be."
     )
 

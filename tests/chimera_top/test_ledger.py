@@ -108,7 +108,7 @@ def test_a_report_says_how_often_predictions_came_true(tmp_path: Path) -> None:
     assert track_record(environ) == ""
     keep(path, [written(float(begin)) for begin in range(3)])
     keep(path, [replace(written(9.0), simulated=True)])
-    assert track_record(environ).startswith("Of all predictions so far 3 of 3 were covered")
+    assert track_record(environ).startswith("Of all predictions so far 3 of 3 came within")
     snapshot = Assessor(Settings(track_record=track_record(environ))).snapshot(View(Store(), 0.0, 1.8e9))
     advised = replace(snapshot, recommendations=(Recommendation("a", "Do this", ("so",), None, ("why",)),))
-    assert "3 of 3 were covered" in render(advised, "md").decode()
+    assert "3 of 3 came within" in render(advised, "md").decode()

@@ -152,7 +152,7 @@ def test_the_score_counts_what_could_be_told() -> None:
     assert told.n == 3
     assert told.lo < 0.3
     assert score([replace(yes, covered=None)]) is None
-    assert score_text(told).startswith("Of all predictions so far 2 of 3 were covered")
+    assert score_text(told).startswith("Of all predictions so far 2 of 3 came within")
 
 
 def test_it_can_be_read() -> None:
