@@ -81,7 +81,7 @@ def score_text(past: Interval | None) -> str:
     hits = round(past.value * past.n)
     return (
         f"Of all predictions so far {hits} of {past.n} came within their interval "
-        f"({range_text(past.lo, past.hi, 'ratio')}); 90 % should be."
+        f"({range_text(past.lo, past.hi, 'ratio')}); 90 % should."
     )
 
 
