@@ -126,7 +126,7 @@ def _refused(model: StepTime) -> NoStepTime | None:
         )
     if model.r2 < MIN_R2:
         return NoStepTime(
-            f"batch and prefill explain {model.r2 * 100:.0f} % of how ITL varies; a fit takes {MIN_R2 * 100:.0f} %",
+            f"batch and prefill explain {max(0.0, model.r2) * 100:.0f} % of how ITL varies; a fit takes {MIN_R2 * 100:.0f} %",
             "a time with clearly less or more load, and nothing else at work on the engine's processors",
         )
     if abs(model.drift) > MAX_DRIFT:
