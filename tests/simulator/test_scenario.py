@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
 from importlib import resources
 from random import Random
 from typing import TYPE_CHECKING, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulator.arrivals import Load
 from simulator.faults import Fault, LoadChange
@@ -111,6 +114,74 @@ def test_an_error_of_a_file_with_a_base_is_told_of_the_file(text: str, message: 
     with pytest.raises(ScenarioError) as caught:
         parse(text, "s.toml", "s")
     assert str(caught.value).startswith(message)
+
+
+FAULT = "[[faults]]\nat = 3\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("[workload]\nrequests_per_second = nan", "4: workload.requests_per_second: Expected `float` >= 0.0, got nan"),
+        ("[engine]\nbase_ms = inf", "4: engine.base_ms: Expected `float` <= 1000000.0, got inf"),
+        ("[workload]\nrequests_per_second = 1e12", "4: workload.requests_per_second: Expected `float` <= 10000.0"),
+        ("[gpus]\ncount = 100000000", "4: gpus.count: Expected `int` <= 1000, got 100000000"),
+        ("[truth]\nwatch_seconds = inf", "4: truth.watch_seconds: Expected `float` <= 10000000.0, got inf"),
+        ("[truth]\npoll_seconds = 0", "4: truth.poll_seconds: Expected `float` >= 0.01, got 0"),
+        (FAULT + "kind = 'load'\nmultiplier = -2", "6: faults[0].multiplier: Expected `float` >= 0.0, got -2"),
+        (FAULT + "kind = 'clock'\ngpu = 0\nmhz = 0", "7: faults[0].mhz: Expected `float` > 0.0, got 0"),
+        (FAULT + "kind = 'errors'\nshare = 7", "6: faults[0].share: Expected `float` <= 1.0, got 7"),
+        (FAULT + "kind = 'burst'\nrequests = 1\nevery = 1e-9", "7: faults[0].every: is 1e-09: give at least 0.1 s, or"),
+        (FAULT + "kind = 'freeze'\nseconds = -4", "6: faults[0].seconds: Expected `float` >= 0.0, got -4"),
+        (
+            FAULT
+            + "kind = 'shift'\nshared_prefix_share = 0.5\n[workload]\nshared_prefixes = 0\nshared_prefix_share = 0",
+            "6: faults[0].shared_prefix_share: above 0 needs shared_prefixes of at least 1 in the workload",
+        ),
+        (
+            2 * (FAULT + "kind = 'neighbour'\ngpu = 0\nmemory_gib = 1\nshare = 0.7\n"),
+            "8: faults[0].share: those of the neighbours on GPU 0 add up to 1.4",
+        ),
+        ("[engine]\nmax_seqs = 3", "4: engine.max_seqs: there is no such key"),
+        ("colour = 3", "3: colour: there is no such key"),
+        ("engine = 3", "3: engine: Expected `object`, got `int`"),
+        ("[workload]\nmax_tokens = 3\nmax_tokens = 4", "5: no valid TOML: Cannot overwrite a value"),
+    ],
+)
+def test_what_no_machine_is_like_is_refused_with_its_line(lines: str, message: str) -> None:
+    """A number that is none, or that nothing real has, would end in a traceback or in no end at all."""
+    with pytest.raises(ScenarioError) as caught:
+        parse(f"base = 'healthy'\ntitle = 'A'\n{lines}\n", "s.toml", "s")
+    assert str(caught.value).startswith(f"s.toml:{message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_of_the_base_is_told_of_both(tmp_path: Path) -> None:
+    """Of a base that is not there, and of one that is no TOML: where it is named, and what is wrong with it."""
+    (tmp_path / "mine.toml").write_text("title = 'A'\nbase = 'below.toml'\n")
+    with pytest.raises(ScenarioError, match=r"mine\.toml:2: base: .*below\.toml: cannot be read: No such file"):
+        load(str(tmp_path / "mine.toml"))
+    (tmp_path / "below.toml").write_text("title = 'B'\n\n[engine\n")
+    with pytest.raises(ScenarioError, match=r"mine\.toml:2: base: below\.toml:3: no valid TOML"):
+        load(str(tmp_path / "mine.toml"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    key=st.sampled_from(
+        ["requests_per_second", "max_tokens", "shared_prefixes", "shared_prefix_tokens", "shared_prefix_share"]
+    ),
+    value=st.one_of(st.floats(), st.integers(), st.booleans(), st.text(alphabet="ab", max_size=3)),
+)
+def test_any_value_is_taken_or_refused_in_one_line(key: str, value: float | str) -> None:
+    """Whatever stands there: a scenario that can be simulated, or one line."""
+    written = str(value).lower() if isinstance(value, bool) else repr(value)
+    said = ""
+    try:
+        assert parse(f"base = 'healthy'\ntitle = 'A'\n[workload]\n{key} = {written}\n", "s.toml", "s").name == "s"
+    except ScenarioError as error:
+        said = str(error)
+    assert re.fullmatch(r"(s\.toml:\d+: .+)?", said)
 
 
 def test_names_lists_exactly_what_loads() -> None:
