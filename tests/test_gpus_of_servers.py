@@ -20,9 +20,9 @@ from metrics.view import View
 from tests.fixtures.nvml.build import build
 from tests.fixtures.nvml.standin import Standin
 from tests.tui import canned
+from tests.tui.reading import text_of
 from tui.frame import frame
 from tui.panes.gpus import ranges
-from tests.tui.reading import text_of
 from tui.view import View as Looked
 
 if TYPE_CHECKING:

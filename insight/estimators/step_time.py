@@ -125,8 +125,9 @@ def _refused(model: StepTime) -> NoStepTime | None:
             f"a time with less or more load, so that ITL differs by a factor of {MIN_RANGE}",
         )
     if model.r2 < MIN_R2:
+        explained = max(0.0, model.r2) * 100  # a model without beta may do worse than the mean does
         return NoStepTime(
-            f"batch and prefill explain {max(0.0, model.r2) * 100:.0f} % of how ITL varies; a fit takes {MIN_R2 * 100:.0f} %",
+            f"batch and prefill explain {explained:.0f} % of how ITL varies; a fit takes {MIN_R2 * 100:.0f} %",
             "a time with clearly less or more load, and nothing else at work on the engine's processors",
         )
     if abs(model.drift) > MAX_DRIFT:
