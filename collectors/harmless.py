@@ -64,7 +64,10 @@ def _is_moment(wall: float) -> bool:
 
 def _true(values: dict[str, float], kind: Kind) -> tuple[dict[str, float], int]:
     """Give what can be true under names that are known, and how many of the values cannot be."""
-    if not values or (_are_plain(tuple(values), kind) and _are_ordinary(values.values())):
+    if not values:
+        return values, 0
+    never_0 = _plain(tuple(values), kind)
+    if never_0 is not None and _are_ordinary(values.values()) and all(values[name] for name in never_0):
         return values, 0
     possible = {name: value for name, value in values.items() if not impossibility(split_series(name)[0], value)}
     return _known(possible, kind), len(values) - len(possible)
@@ -75,10 +78,12 @@ def _are_ordinary(values: Collection[float]) -> bool:
     return min(values) >= 0 and max(values) <= MOST and isfinite(sum(values))
 
 
-@lru_cache(maxsize=64)
-def _are_plain(names: tuple[str, ...], kind: Kind) -> bool:
-    """Tell whether all are series of known quantities, written as here, that may be 0."""
-    return all(_harmless_name(name, kind) == name and not impossibility(split_series(name)[0], 0.0) for name in names)
+@lru_cache(maxsize=1024)
+def _plain(names: tuple[str, ...], kind: Kind) -> tuple[str, ...] | None:
+    """List those that are never 0, where all are series of known quantities, written as here; else None."""
+    if any(_harmless_name(name, kind) != name for name in names):
+        return None
+    return tuple(name for name in names if impossibility(split_series(name)[0], 0.0))
 
 
 def _is_true(graded: Graded) -> bool:

@@ -42,6 +42,8 @@ _ELSEWHERE = ("/v1/metrics", "/prometheus/metrics", LOADED, SERVED)
 _NO_PAGE = frozenset((404, 405, 501))
 """What a server answers that has none: 501 is llama-server without `--metrics`."""
 _COMMON = ("python_", "process_", "go_", "promhttp_")
+_SLOW_SECONDS = 1.0
+"""Of an answer that takes longer nobody knows when its `Date` was written: overload must not look like a wrong clock."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -100,7 +102,7 @@ class ServerCollector:
         live = await self._slots.live(fetch, page, began + taken) if dialect is LLAMACPP and page.counters else page
         await self._facts.learn(fetch, dialect, page, began + taken)
         filled = _filled(sample, live, self._facts.told)
-        if isinstance(answer, Failure) or answer.date is None:
+        if isinstance(answer, Failure) or answer.date is None or taken > _SLOW_SECONDS:
             return [filled]
         # A `Date` is cut to the second, so the clock stood half a second further in the mean.
         offset = answer.date + 0.5 - sample.wall

@@ -180,7 +180,7 @@ QUANTITIES: Mapping[str, Quantity] = _catalogue()
 MOST = 1e24
 """Nothing that is measured is larger: the arithmetic of a GPU at full load comes to it in thirty years, a million
 tokens a second never. What claims to be is damage, and added up or multiplied it would leave the range of a float."""
-_SIGNED = frozenset(
+SIGNED = frozenset(
     ("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius", "clock_offset_seconds")
 )
 """All others count things, or measure what begins at 0."""
@@ -192,7 +192,7 @@ def impossibility(quantity: str, value: float) -> str:
     """Say why a quantity cannot have this value; `""` where it can."""
     if not math.isfinite(value):
         return "is not a finite number"
-    if value < 0 and quantity not in _SIGNED:
+    if value < 0 and quantity not in SIGNED:
         return "is below 0, which cannot be"
     if value == 0 and quantity in _NEVER_0:
         return "is 0, which cannot be"

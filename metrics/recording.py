@@ -42,8 +42,9 @@ _BLOCK = 2**14
 _LAST_RUNS = 10
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Sample)
-_EARLY = 0.5
-"""Seconds by which a poll may come too early for `every` and is taken all the same: polls do not come to the ms."""
+_LATE = 0.5
+"""Seconds by which the next poll may come too late for `every`, and this one is passed over all the same: polls do not
+come to the millisecond."""
 
 
 class _Glance(Struct):
@@ -107,6 +108,8 @@ class Reader:
         """By source, what was taken last."""
         self._passed: dict[str, bytes] = {}
         """By source, what was passed over since then."""
+        self._looked: dict[str, float] = {}
+        """By source, the moment of the last poll, taken or not."""
         self._unpacker = zlib.decompressobj()
         self.run = 1
         """Which run the last Sample was of. Another run may be of another boot, with a monotonic clock of its own."""
@@ -152,9 +155,12 @@ class Reader:
             return True
         seen = _glance.decode(packed)
         before = self._taken.get(seen.source)
+        spacing = seen.mono - self._looked.get(seen.source, seen.mono)
+        self._looked[seen.source] = seen.mono
         if (
             before is not None
-            and 0 <= seen.mono - before.mono < self._every[seen.kind] - _EARLY
+            and spacing >= 0
+            and seen.mono + spacing - before.mono <= self._every[seen.kind] + _LATE
             and seen.state is before.state
             and not (seen.events or seen.graded)
         ):

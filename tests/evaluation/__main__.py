@@ -57,7 +57,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.evaluation", description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS)
-    parser.add_argument("--seeds", type=int, default=20, help="runs of each scenario, hours of the healthy one")
+    parser.add_argument(
+        "--seeds", type=_at_least_one, default=20, help="runs of each scenario, hours of the healthy one"
+    )
     parser.add_argument(
         "--scenario", action="append", help="of the part `rules`, a name or a .toml file; all where none is given"
     )
@@ -68,6 +70,12 @@ def _arguments() -> argparse.Namespace:
         help="hold the rules against every .toml file in this folder that has a [truth]; implies `--part rules`",
     )
     return parser.parse_args()
+
+
+def _at_least_one(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} runs show nothing")
+    return int(text)
 
 
 def _each(pool: ProcessPoolExecutor, run: Callable[[str, int], Run], of: Sequence[tuple[str, int]]) -> list[Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +29,18 @@ def of_folder(folder: Path) -> list[str]:
         files = sorted(each for each in folder.iterdir() if each.suffix == ".toml" and each.is_file())
     except OSError as error:
         raise ScenarioError(f"{folder}: cannot be read: {error.strerror}") from None
-    judged = [str(each) for each in files if "[truth]" in each.read_text("utf-8", errors="replace")]
+    judged = [str(each) for each in files if _is_judged(each.read_text("utf-8", errors="replace"))]
     if not judged:
         raise ScenarioError(f"{folder}: no .toml file with a [truth], against which the rules could be held")
     return judged
+
+
+def _is_judged(text: str) -> bool:
+    """Tell whether a file has a truth; what is no TOML is looked at all the same, to say what is wrong with it."""
+    try:
+        return "truth" in tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return True
 
 
 def mistakes_in(scenarios: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from insight.report import FORMATS, render
 from insight.report.cells import width
 from insight.report.check import check
+from metrics.quantity import SIGNED
 from metrics.sample import State
 from metrics.series import split_series
 from metrics.snapshot import Snapshot
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from tui.rows import Charset
     from tui.view import Page
 
-SIGNED = frozenset(("temperature_celsius", "memory_temperature_celsius", "slowdown_temperature_celsius"))
-"""The quantities that may lie below 0."""
 _PAGES: tuple[Page, ...] = ("overview", "overview", "why", "gpu", "numbers", "help")
 _CHARSETS: tuple[Charset, ...] = ("braille", "block", "ascii")
 _SIZES = ((80, 24), (120, 40), (40, 12), (200, 50), (10, 3), (1, 1))

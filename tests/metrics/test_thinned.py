@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_of_a_gpu_half_as_many_are_taken() -> None:
     """What is fitted on windows of 2-5 s is a server's; of a GPU one poll in twice as many seconds says as much."""
     samples = [poll(second, "gpu:0", kind=Source.GPU) for second in range(22)]
     assert moments(list(Reader(recorded(samples), every=4.0)), "gpu:0") == [0, 8, 16, 21]
+
+
+@pytest.mark.parametrize(("spacing", "longest"), [(0.1, 4.5), (1.0, 4.0), (1.9, 3.8), (3.2, 3.2), (15.0, 15.0)])
+def test_no_two_lie_further_apart_than_asked_for(spacing: float, longest: float) -> None:
+    """A poll is taken where the next would come too late; polls that are further apart anyway are all taken."""
+    samples = [poll(spacing * number) for number in range(round(60 / spacing))]
+    taken = moments(list(Reader(recorded(samples), every=4.0)))
+    assert max(after - before for before, after in pairwise(taken)) == pytest.approx(longest)
 
 
 def test_another_state_and_an_event_are_always_taken() -> None:
