@@ -32,7 +32,7 @@ from insight.verdict import verdict
 from metrics import units
 from metrics.measure import measure
 from metrics.sample import Source, State
-from metrics.snapshot import SCHEMA_VERSION, Snapshot, Tool
+from metrics.snapshot import SCHEMA_VERSION, NotVisible, Snapshot, Tool
 from metrics.track import Tracks
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 TOOL_NAME = "chimera-top"
 _log = logging.getLogger(__name__)
+_ESTIMATES = "estimates"
 _WATCHING = frozenset(("live", "demo"))
 """Modes in which a Snapshot is made each second."""
 _SLOWING = SLOW_GPU | {"host_cpu_starvation"}
@@ -63,7 +64,9 @@ class Assessor:
         self._lives: dict[tuple[str, str], Life] = {}
         self._asked: dict[tuple[str, str], float] = {}
         self._failed: set[tuple[str, str]] = set()
-        """Rules that failed, by their source: each is written to the log once."""
+        """Rules that failed, and estimators, by their source: each is written to the log once."""
+        self._unestimated: dict[str, str] = {}
+        """Servers on which the estimators failed when they were last asked about, and why."""
         self._tracks = Tracks()
         self._knowledge = Knowledge()
         self._marks = Marks()
@@ -154,7 +157,7 @@ class Assessor:
             risks=found,
             recommendations=advised,
             withheld=withheld,
-            not_visible=describe.not_visible(view),
+            not_visible=describe.not_visible(view) + self._not_estimated(view),
             events=_events(view, settings.window),
             since_mark=self._marks.since(view, settings.window, advised),
             track_record=settings.track_record,
@@ -177,13 +180,36 @@ class Assessor:
         known: dict[str, Known] = {}
         for each in servers:
             if self.settings.mode not in _WATCHING or (one is not None and each.id == one.id):
-                answer = self._knowledge.of(each, self.settings, slowed.get(each.id))
-                self._levels[each.id] = levels(each, self.settings.window)
+                answer = self._known(each, slowed.get(each.id))
             else:
                 answer = self._knowledge.kept(each)
             if answer is not None:
                 known[each.id] = answer
         return known
+
+    def _known(self, source: SourceView, slow_since: float | None) -> Known | None:
+        """Ask about one server. One that fails must not take the others with it: it is told as not visible."""
+        try:
+            known = self._knowledge.of(source, self.settings, slow_since)
+            self._levels[source.id] = levels(source, self.settings.window)
+        except Exception as error:  # noqa: BLE001 - whatever an estimator runs into
+            if (_ESTIMATES, source.id) not in self._failed:
+                self._failed.add((_ESTIMATES, source.id))
+                _log.exception("the estimators failed on %s", source.id)
+            self._unestimated[source.id] = f"an error within chimera-top: {type(error).__name__}; please report it"
+            self._knowledge.give_up(source, slow_since)
+            self._levels.pop(source.id, None)
+            return None
+        self._unestimated.pop(source.id, None)
+        return known
+
+    def _not_estimated(self, view: View) -> tuple[NotVisible, ...]:
+        """List the servers that the estimators failed on."""
+        return tuple(
+            NotVisible(_ESTIMATES, self._unestimated[each], "its load, capacity and cost are not told", each)
+            for each in view.ids(Source.SERVER)
+            if each in self._unestimated
+        )
 
     def _slowed_since(self, found: tuple[Risk, ...], view: View) -> dict[str, float]:
         """Tell since when, by the monotonic clock, something slows each server that a finding says is slowed."""

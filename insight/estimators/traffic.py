@@ -53,8 +53,9 @@ def mean(lengths: Lengths) -> float:
 def lengths(histogram: Histogram | None, tokens: float) -> Lengths:
     """Spread lengths with a mean of `tokens` as a histogram shows them; all alike where there is none.
 
-    Each bucket stands for the length at one and the same share of its width, chosen so that the mean of the histogram
-    comes out exactly; then all are scaled to `tokens`, which may be less for what a prefix cache gives.
+    So they are where it tells nothing of them: where all counts lie in its only bucket, or in one that ends at 0. Each
+    bucket stands for the length at one and the same share of its width, chosen so that the mean of the histogram comes
+    out exactly; then all are scaled to `tokens`, which may be less for what a prefix cache gives.
     """
     if histogram is None or histogram.count <= 0 or histogram.sum <= 0:
         return ((tokens, 1.0),)
@@ -66,7 +67,10 @@ def lengths(histogram: Histogram | None, tokens: float) -> Lengths:
     room = sum((hi - lo) * share for lo, hi, share in filled)
     place = min(1.0, max(0.0, (histogram.sum / histogram.count - least) / room)) if room else 0.0
     spread = [(lo + place * (hi - lo), share) for lo, hi, share in filled]
-    scale = tokens / sum(length * share for length, share in spread)
+    whole = mean(tuple(spread))
+    if whole <= 0:
+        return ((tokens, 1.0),)
+    scale = tokens / whole
     return tuple((length * scale, share) for length, share in spread)
 
 

@@ -55,6 +55,10 @@ class Knowledge:
             self._kept[source.id] = kept = source.view.mono, slow_since, known
         return kept[2]
 
+    def give_up(self, source: SourceView, slow_since: float | None) -> None:
+        """Keep that nothing is known of a server for now: the others are asked about before it is tried again."""
+        self._kept[source.id] = source.view.mono, slow_since, None
+
     def kept(self, source: SourceView) -> Known | None:
         """Tell what was worked out last, however long ago."""
         found = self._kept.get(source.id)

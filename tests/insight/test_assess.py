@@ -9,6 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from insight import assess
+from insight.recommend import knowledge
+from insight.recommend.work_out import work_out
 from insight.rules import RULES
 from insight.settings import Settings
 from insight.standing import RISK_IDS
@@ -21,7 +23,9 @@ from metrics.series import series
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from insight.recommend.known import Known
     from insight.rules.rule import Condition
+    from metrics.snapshot import Snapshot
     from metrics.view import SourceView
     from tests.insight.conftest import Drive
 
@@ -316,6 +320,48 @@ def test_a_rule_that_fails_costs_its_own_row_alone(
     assert driven.states()["model_overloading"] == "firing"
     assert "an error within chimera-top: ZeroDivisionError" in driven.risk("model_drift").summary
     assert sum("model_drift failed" in each.message for each in caplog.records) == 1
+
+
+@pytest.mark.parametrize("mode", ["live", "report"])
+def test_an_estimator_that_fails_on_one_server_costs_its_numbers_alone(
+    drive: Callable[..., Drive], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: str
+) -> None:
+    """The other server has its own, what is missing is told, the log has it once; and it is tried again."""
+
+    def fails(source: SourceView, *rest: Any) -> Known:
+        if source.id == URL:
+            raise ZeroDivisionError
+        return work_out(source, *rest)
+
+    monkeypatch.setattr(knowledge, "work_out", fails)
+    driven = drive(Settings(mode=mode))
+
+    def live(begin: int, end: int) -> Snapshot:
+        for mono in range(begin, end):
+            done = float(mono)
+            tokens = {"prompt_tokens_total": 500 * done, "output_tokens_total": 100 * done}
+            gaps, first = Histogram((0.05,), (100 * done, 0.0), 3 * done), Histogram((0.5,), (done, 0.0), 0.2 * done)
+            seen: dict[str, Any] = {
+                "counters": {"requests_finished": done, **tokens},
+                "gauges": {"requests_running": 4.0, "requests_waiting": 0.0},
+                "histograms": {"itl_seconds": gaps, "ttft_seconds": first},
+            }
+            driven.poll(done, server(done, **seen), server(done, "http://b", **seen))
+            if mono % 5 == 0:
+                driven.snapshot()
+        return driven.snapshot()
+
+    found = live(0, 60)
+    assert {each.id: bool(each.estimates) for each in found.targets} == {URL: False, "http://b": True}
+    missing = [each for each in found.not_visible if each.what == "estimates"]
+    assert [(each.target, each.why) for each in missing] == [
+        (URL, "an error within chimera-top: ZeroDivisionError; please report it")
+    ]
+    assert sum("estimators failed on http://a" in each.message for each in caplog.records) == 1
+    monkeypatch.setattr(knowledge, "work_out", work_out)
+    found = live(60, 100)
+    assert all(each.estimates for each in found.targets)
+    assert not any(each.what == "estimates" for each in found.not_visible)
 
 
 # --- advice

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from insight.estimators.steps import Limits, StepCost, replay, second_order, simulate
 from insight.estimators.traffic import Traffic, arrivals, lengths, mean, observed
-from metrics.histogram import Histogram
+from metrics.histogram import Histogram, merge_common
 from tests.captures import load
 from tests.evaluation.ramp import LIMITS, RAMP, RATES, TRUE_COST, part
 from tests.insight.estimators.mixes import alike
@@ -135,6 +135,19 @@ def test_lengths_have_the_mean_that_they_should(counts: list[float], tokens: flo
     assert mean(spread) == pytest.approx(tokens)
     assert sum(share for _, share in spread) == pytest.approx(1.0)
     assert lengths(None, tokens) == ((tokens, 1.0),)
+
+
+@pytest.mark.parametrize(
+    "histogram",
+    [
+        Histogram((), (5.0,), 300.0),
+        Histogram((0.0, 1.0), (5.0, 0.0, 0.0), 3.0),
+        merge_common([Histogram((10.0,), (5.0, 0.0), 30.0), Histogram((16.0,), (5.0, 0.0), 30.0)]),
+    ],
+)
+def test_a_histogram_that_tells_nothing_of_lengths_leaves_them_alike(histogram: Histogram) -> None:
+    """One bucket alone, all counts at 0, and two engines that have no bound in common."""
+    assert lengths(histogram, 100.0) == ((100.0, 1.0),)
 
 
 def test_traffic_is_counted_by_first_tokens() -> None:
