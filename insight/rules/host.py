@@ -111,10 +111,9 @@ def _idle(source: SourceView) -> Iterator[Evidence]:
         if not busy or ran < IDLE_SECONDS or 1 - max(busy) <= IDLE:
             continue
         idle = 1 - max(busy)
-        text = (
-            f"{span(gpus)} ran no kernel in {units.value(idle, 'ratio')} of the time in which requests ran: without "
-            f"such gaps at most {units.digits(1 / (1 - idle), 2)} times as fast"
-        )
+        text = f"{span(gpus)} ran no kernel in {units.value(idle, 'ratio')} of the time in which requests ran"
+        if idle < 1:
+            text += f": without such gaps at most {units.digits(1 / (1 - idle), 2)} times as fast"
         yield Evidence("utilisation", 1 - idle, "ratio", 1 - IDLE, window_seconds=IDLE_SECONDS, text=text)
 
 

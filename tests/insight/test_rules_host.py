@@ -98,6 +98,25 @@ def test_an_engine_at_the_end_of_its_core_makes_little_pressure_count(drive: Cal
 
 
 @pytest.mark.parametrize(
+    ("busy", "said"),
+    [
+        (0.0, "ran no kernel in 100 % of the time in which requests ran."),
+        (0.5, "ran no kernel in 50 % of the time in which requests ran: without such gaps at most 2 times as fast."),
+    ],
+)
+def test_gpus_that_wait_for_the_host_are_told(drive: Callable[[], Drive], busy: float, said: str) -> None:
+    """With what it could be without the gaps; where there was nothing else nobody can tell."""
+    engine = (Process(7, "vllm"),)
+    driven = drive()
+    for tick in range(60):
+        mono, wall = float(tick), WALL + tick
+        seen = Sample("http://a", Source.SERVER, wall, mono, gauges={"requests_running": 8.0}, processes=engine)
+        gpu = Sample("gpu:0", Source.GPU, wall, mono, gauges={"utilisation": busy}, processes=engine)
+        driven.poll(mono, host(mono, pressure_cpu=0.9), seen, gpu)
+    assert driven.risk("host_cpu_starvation").description.endswith(said)
+
+
+@pytest.mark.parametrize(
     ("throttled", "processes", "state"),
     [
         (4.0, (Process(7, "vllm"),), "firing"),
