@@ -18,12 +18,12 @@ SHORTEST = 10.0
 def per_token(joules: float, tokens: float, seconds: float, *, shared: bool = False) -> Effect:
     """Give the energy (J) of an output token, idle power and prompts included; `unknown` in windows below 10 s.
 
-    `shared` says that another process ran on the boards: then it is an upper bound.
+    `shared` says that another process ran on the boards, or may have: then it is an upper bound.
     """
     if seconds < SHORTEST or joules <= 0 or tokens <= 0:
         return unknown(_ENERGY, "J", "energy of the GPUs and output tokens over 10 s")
     value = joules / tokens
-    notes = ("GPU boards alone", *(("another process ran on these GPUs: its energy is in it",) if shared else ()))
+    notes = ("GPU boards alone", *(("whatever another process drew on these GPUs is in it",) if shared else ()))
     return Effect(
         _ENERGY,
         now=value,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from insight.estimators import energy
-from insight.rules.placement import gpus_of, tenants
+from insight.rules.cost import paid
+from insight.rules.placement import is_shared, used_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,19 +19,20 @@ if TYPE_CHECKING:
 
 
 def spending(source: SourceView, seconds: float, price_per_hour: float | None) -> Iterator[Effect]:
-    """Tell, over so many seconds, the energy of an output token and the price of a million; each where it is known."""
+    """Tell, over so many seconds, the energy of an output token and the price of a million; each where it is known.
+
+    GPUs that it shares, or may share, count in full: energy is then a bound from above, and the price says so.
+    """
     tokens = source.increase("output_tokens_total", seconds)
     if tokens is None or tokens.value <= 0:
         return
-    gpus = gpus_of(source)
+    gpus = used_by(source)
     drawn = [gpu.increase("energy_joules", seconds) for gpu in gpus]
     joules = [each.value for each in drawn if each is not None]
     if joules and len(joules) == len(gpus):
-        yield energy.per_token(math.fsum(joules), tokens.value, tokens.seconds, shared=any(map(_is_shared, gpus)))
+        shared = any(is_shared(gpu) is not False for gpu in gpus)
+        yield energy.per_token(math.fsum(joules), tokens.value, tokens.seconds, shared=shared)
     if price_per_hour is not None:
-        yield energy.cost(price_per_hour * max(1, len(gpus)), tokens.value, tokens.seconds)
-
-
-def _is_shared(gpu: SourceView) -> bool:
-    found = tenants(gpu)
-    return bool(found.engines or found.others or len(found.servers) > 1)
+        count, doubt = paid(source)
+        found = energy.cost(price_per_hour * count, tokens.value, tokens.seconds)
+        yield replace(found, assumptions=(*found.assumptions, doubt)) if doubt else found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from insight.estimators.energy import price as price_of
 from insight.impact import of_cost
-from insight.rules.placement import gpus_of
+from insight.rules.placement import is_shared, used_by
 from insight.rules.rule import Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.finding import Evidence, Severity
@@ -28,11 +28,24 @@ TO_LEAVE = 0.9
 MIN_TOKENS = 10_000.0
 
 
+def paid(source: SourceView) -> tuple[int, str]:
+    """Count the GPUs that are paid for a server, a shared one in full, and say what is not certain about them."""
+    gpus = used_by(source)
+    if not gpus:
+        return 1, "one GPU taken, none is seen"
+    shared = {is_shared(gpu) for gpu in gpus}
+    if shared == {False}:
+        return len(gpus), ""
+    many = f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''}"
+    return len(gpus), f"of {many}, {'shared' if True in shared else 'perhaps shared'}"
+
+
 def cost_anomaly(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether output tokens cost 1.3 times their median price of 48 h, or of as long as was watched."""
     if settings.price_per_hour is None:
         return unknown("needs a price: what an hour of one GPU costs")
-    now, hourly = source.view.mono, settings.price_per_hour * max(1, len(gpus_of(source)))
+    count, doubt = paid(source)
+    now, hourly = source.view.mono, settings.price_per_hour * count
     price = _price(source, hourly, now)
     if price is None:
         return unknown(f"fewer than {units.count(MIN_TOKENS)} tokens in {units.duration(WINDOW)}")
@@ -50,7 +63,7 @@ def cost_anomaly(source: SourceView, settings: Settings, firing: bool) -> Condit
         severity=Severity.INFO,
         description=(
             f"{text} (median of {len(before)} windows of {units.duration(WINDOW)}), at "
-            f"{units.digits(hourly, 3)} an hour: the same GPUs gave fewer tokens."
+            f"{units.digits(hourly, 3)} an hour{f' ({doubt})' if doubt else ''}: the same GPUs gave fewer tokens."
         ),
         evidence=(
             Evidence(

@@ -75,6 +75,20 @@ def gpus_of(server: SourceView) -> list[SourceView]:
     return [gpu for gpu in server.view.all(Source.GPU) if (on := server_on(gpu)) is not None and on.id == server.id]
 
 
+def used_by(server: SourceView) -> list[SourceView]:
+    """List the GPUs that a server works on, those among them that it shares with other servers."""
+    own = {gpu.id for gpu in gpus_of(server)}
+    return [gpu for gpu in server.view.all(Source.GPU) if gpu.id in own or server.id in tenants(gpu).servers]
+
+
+def is_shared(gpu: SourceView) -> bool | None:
+    """Tell whether more than one server's processes run on a GPU; None where one without a name may be anybody's."""
+    here = tenants(gpu)
+    if len(here.servers) > 1 or here.engines or here.others:
+        return True
+    return None if here.nameless else False
+
+
 def name(gpu: SourceView) -> str:
     """Name a GPU as people do: `GPU 3`."""
     newest = gpu.newest

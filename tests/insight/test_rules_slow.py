@@ -240,6 +240,36 @@ def test_tokens_that_became_dearer_are_told(drive: Callable[[Settings], Drive]) 
     assert risk.impact == "medium: 50 % of the cost, no service"
 
 
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        ((), "at 3.6 an hour (one GPU taken, none is seen): the same GPUs"),
+        (((1,), (1,)), "at 7.2 an hour: the same GPUs"),
+        (((1,), (1, 2)), "at 7.2 an hour (of 2 GPUs, shared): the same GPUs"),
+    ],
+)
+def test_what_is_paid_is_said(
+    drive: Callable[[Settings], Drive], users: tuple[tuple[int, ...], ...], said: str
+) -> None:
+    """All GPUs that the server works on, whole where another one works there, too; and that one is taken for none."""
+    driven = drive(Settings(price_per_hour=3.6))
+    driven.interval = 30.0
+    for tick in range(721):
+        mono = tick * 30.0
+        tokens = 100.0 * min(mono, 18_000.0) + 50.0 * max(0.0, mono - 18_000.0)
+        gpus = [
+            Sample(
+                f"gpu:{index}", Source.GPU, WALL + mono, mono, processes=tuple(Process(pid, "python3") for pid in pids)
+            )
+            for index, pids in enumerate(users)
+        ]
+        other = replace(server(mono, processes=(Process(2, "python3"),)), source="http://b")
+        mine = server(mono, counters={"output_tokens_total": tokens}, processes=(Process(1, "python3"),))
+        driven.poll(mono, mine, other, *gpus)
+    found = [risk for risk in driven.snapshot().risks if risk.id == "cost_anomaly"]
+    assert any(said in risk.description for risk in found)
+
+
 def test_the_usual_price_is_of_what_the_store_holds(drive: Callable[[Settings], Drive]) -> None:
     """The row says 48 h, not a week; and 96 windows are looked at every ten minutes, not at each tick."""
     assert TIERS[-1].step * TIERS[-1].rows == LONGEST == 48 * 3600

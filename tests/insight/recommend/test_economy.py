@@ -52,6 +52,38 @@ def test_a_neighbour_makes_energy_a_bound() -> None:
     assert (energy.basis, energy.lo, energy.mid) == ("bound", None, None)
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((), ()),
+        ((Process(8, "python3"),), ("of 2 GPUs, shared",)),  # another server's
+        ((Process(9, "train.py"),), ("of 2 GPUs, shared",)),
+        ((Process(9),), ("of 2 GPUs, perhaps shared",)),
+    ],
+)
+def test_a_gpu_that_is_shared_is_one_of_the_server_s(others: tuple[Process, ...], said: tuple[str, ...]) -> None:
+    """It counts in full: energy is then at most that, and the price says so."""
+    store = Store()
+    for second in (0.0, 30.0, 60.0):
+        store.add(Sample("http://b", Source.SERVER, WALL + second, second, processes=(Process(8, "python3"),)))
+    energy, cost = spending(server(store, 60.0, others=others), 60.0, 3.0)
+    assert energy.hi == pytest.approx(0.8 / 0.95)
+    assert energy.basis == ("bound" if said else "measured")
+    assert cost.mid == pytest.approx(6 / 3.6)
+    assert cost.assumptions[1:] == said
+
+
+def test_a_price_says_that_its_gpu_is_a_guess() -> None:
+    """A server whose GPUs are not seen has one at least."""
+    store = Store()
+    for second in (0.0, 30.0, 60.0):
+        tokens = {"output_tokens_total": 1000.0 * second}
+        store.add(Sample("http://a", Source.SERVER, WALL + second, second, counters=tokens))
+    (cost,) = spending(View(store, 60.0, WALL + 60.0, interval=30.0).of("http://a"), 60.0, 3.0)
+    assert cost.mid == pytest.approx(3 / 3.6)
+    assert cost.assumptions[1:] == ("one GPU taken, none is seen",)
+
+
 def test_a_day_is_told_once_it_was_watched() -> None:
     """144 steps of ten minutes, oldest first; before a day none, and a step without polls has no requests."""
     store = Store()
