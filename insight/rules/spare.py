@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from insight.impact import of_cost
-from insight.rules.placement import gpus_of, span
+from insight.rules.placement import server_on, span, tenants
 from insight.rules.rule import Condition, Rule, Timing, unknown
 from metrics import units
 from metrics.finding import Evidence, Severity
@@ -81,7 +81,7 @@ def _busiest(source: SourceView) -> list[float | None]:
 
 
 def _idle_all_day(gpu: SourceView) -> bool:
-    if gpu.view.mono - gpu.history.first_mono < DAY or any(gpu in gpus_of(s) for s in gpu.view.all(Source.SERVER)):
+    if gpu.view.mono - gpu.history.first_mono < DAY or tenants(gpu).servers or server_on(gpu) is not None:
         return False
     stats = gpu.gauge_over("utilisation", DAY)
     return stats is not None and stats.peak == 0

@@ -234,14 +234,15 @@ def test_the_engines_behind_one_address_are_servers_of_their_own(
     assert driven.states()["resource_overprovisioning"] == state
 
 
-def test_gpus_that_rest_for_a_day_are_told(drive: Callable[[], Drive]) -> None:
-    """One GPU works for the server, and one has had nothing to do for a day."""
+@pytest.mark.parametrize("work", [0.9, 0.0])
+def test_gpus_that_rest_for_a_day_are_told(drive: Callable[[], Drive], work: float) -> None:
+    """One GPU has had nothing to do for a day; the server's own is none to spare, whether it had or not."""
     driven = drive()
     for step in range(150):
         mono = step * 600.0
         gauges = {"requests_running": 80.0, "max_running_requests": 100.0}
         seen = [server(mono, gauges=gauges, processes=(Process(1),))]
-        for index, (load, processes) in enumerate(((0.9, (Process(1, "VLLM::Worker"),)), (0.0, ()))):
+        for index, (load, processes) in enumerate(((work, (Process(1, "VLLM::Worker"),)), (0.0, ()))):
             facts = {"index": str(index)}
             seen.append(
                 Sample(
