@@ -27,28 +27,35 @@ class Gpm:
     def __init__(self, nvml: Nvml, handle: Any) -> None:  # noqa: ANN401 - a pointer of ctypes
         self._nvml = nvml
         self._handle = handle
-        self._has: bool | None = None
+        self._asked = False
+        self._lacks: int | None = None
         self._samples: list[Any] = []
         """The one to be filled next, and the other."""
         self._taken: float | None = None
         """When the other was filled; None while it tells nothing."""
 
     @property
-    def supported(self) -> bool:
-        """Whether this GPU has such counters; raises NvmlError where the driver cannot say."""
-        if self._has is None:
+    def lacks(self) -> int | None:
+        """Why there are no such counters, as an error of NVML: NOT_SUPPORTED by the GPU, others by an old driver.
+
+        None where there are; raises NvmlError where the driver cannot say.
+        """
+        if not self._asked:
             try:
-                self._has = bool(self._nvml.call("nvmlGpmQueryDeviceSupport", self._handle).isSupportedDevice)
+                has = self._nvml.call("nvmlGpmQueryDeviceSupport", self._handle).isSupportedDevice
+                self._lacks = None if has else Code.NOT_SUPPORTED
             except NvmlError as error:
                 if error.code not in _LACKS:
                     raise
-                self._has = False
-        return self._has
+                self._lacks = error.code
+            self._asked = True
+        return self._lacks
 
     def read(self, metrics: Sequence[int], now: float) -> list[float | NvmlError] | None:
         """Give these metrics over the time since the poll before, each its value or its error.
 
-        None where there was none yet, or less than 0.1 s ago. Raises NvmlError; the next poll then begins anew.
+        None where there was none yet, or less than 0.1 s ago. Raises NvmlError: the next poll begins anew where no
+        sample could be taken, and goes on from the newer one where the metrics could not be worked out of both.
         """
         if self._taken is not None and now - self._taken < LEAST_SECONDS:
             return None

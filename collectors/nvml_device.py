@@ -176,11 +176,13 @@ class Device:
     def _activity(self, now: float) -> None:
         """Read what GPM tells since the poll before; that it tells nothing is noted once, not for each value."""
         values: Sequence[float | NvmlError] | None = None
-        why = _NO_GPM
+        why = "needs two polls"
         try:
-            if self._gpm.supported:
-                why = "needs two polls"
+            lacks = self._gpm.lacks
+            if lacks is None:
                 values = self._gpm.read([field.id for field in ACTIVITY], now)
+            else:
+                why = _NO_GPM if lacks == Code.NOT_SUPPORTED else why_not(lacks)
         except NvmlError as error:
             if error.code in OVER:
                 raise

@@ -82,7 +82,7 @@ def test_gpu_without_gpm(driver: Standin) -> None:
 
 
 def test_driver_without_gpm(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A driver library that lacks the calls is one that has no such counters."""
+    """A driver library that lacks the calls says nothing of the GPU: the driver is too old, and that is said."""
     library = build(tmp_path_factory.mktemp("old"), old=True)
     if library is None:
         pytest.skip("no C compiler here: the stand-in driver library cannot be built")
@@ -92,8 +92,33 @@ def test_driver_without_gpm(tmp_path_factory: pytest.TempPathFactory) -> None:
         first, _ = gpus(standin.poll(1.0))
     finally:
         standin.close()
-    assert why(first) == {"dram_utilisation": "NVML has no GPM counters for it: they begin with Hopper"}
+    assert why(first) == {"dram_utilisation": "the driver is too old to know it: upgrade the driver"}
     assert first.gauges["power_watts"] == 450
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (3, "NVML has no GPM counters for it: they begin with Hopper"),
+        (13, "the driver is too old to know it: upgrade the driver"),
+        (25, "the driver is too old to know it: upgrade the driver"),
+    ],
+)
+def test_why_there_is_no_gpm_is_asked_once(driver: Standin, code: int, said: str) -> None:
+    """What the driver answers is kept, and told as what it is: the GPU's lack, or the driver's age."""
+    driver.script("count 1", f"fail nvmlGpmQueryDeviceSupport * {code}")
+    driver.poll(0.0)
+    driver.script("count 1")
+    assert why(gpus(driver.poll(1.0))[0]) == {"dram_utilisation": said}
+
+
+def test_metrics_that_fail_leave_the_newer_sample(driver: Standin) -> None:
+    """Both samples were taken: the next poll has the shares since the one that failed."""
+    driver.poll(0.0)
+    driver.script("count 1", "fail nvmlGpmMetricsGet * 999")
+    assert shares(gpus(driver.poll(1.0))[0]) == (None, None, None)
+    driver.script("count 1")
+    assert None not in shares(gpus(driver.poll(2.0))[0])
 
 
 @pytest.mark.parametrize("function", ["nvmlGpmQueryDeviceSupport", "nvmlGpmSampleGet", "nvmlGpmMetricsGet"])
