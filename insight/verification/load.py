@@ -62,12 +62,17 @@ def _as_many(before: Side, after: Side) -> bool:
     """
     if any(each.counters.get("requests_rejected", 0.0) > 0 for side in (before, after) for each in side.spells):
         return False
-    there = [[top / bottom for each in side.spells if (pair := IN_SERVER.pair(each)) for top, bottom in [pair]]
-             for side in (before, after)]  # fmt: skip
+    there = [_in_server(before), _in_server(after)]
     if any(len(each) < FEWEST_BATCHES or mean(each) < 1 or pstdev(each) > STEADY * mean(each) for each in there):
         return False
     one, other = map(mean, there)
     return abs(math.log(other / one)) <= NEARLY
+
+
+def _in_server(side: Side) -> list[float]:
+    """Tell how many requests were in the server in each spell that counted them."""
+    pairs = (IN_SERVER.pair(each) for each in side.spells)
+    return [pair[0] / pair[1] for pair in pairs if pair is not None]
 
 
 def _as_load(found: Figure) -> Verdict:
