@@ -16,7 +16,7 @@ from chimera_top.lookback import EXACT_ROWS, tell_damage
 from chimera_top.passage import Passage
 from collectors.replay import Recording
 from insight.verification.side import Side, of_recording, of_snapshot
-from insight.verification.spells import SETTLE_SECONDS, beginnings
+from insight.verification.spells import SETTLE_SECONDS, beginnings, changed_at
 from metrics.recording import HEADER, NotARecordingError
 from metrics.sample import Event, Sample, Source
 from metrics.snapshot import SCHEMA_VERSION, Snapshot
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 ASKED_SECONDS = 900.0
 """The rules are asked about the last quarter of an hour before a comparison's middle: no finding takes longer to last,
 and what they advise then is what may have been followed."""
-RESTART_SECONDS = 300.0
-"""A mark that is set so soon after a restart means the restart: what was seen between the two is the new server."""
 MOST_JSON_BYTES = 64 * 2**20
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What bytes that are no JSON of ours end in; the last where they are nested thousands deep."""
@@ -70,8 +68,8 @@ def split(settings: Settings, path: str, name: str) -> tuple[list[Side], list[Si
     others = [each for each in marks if abs(each.wall - mark.wall) >= SETTLE_SECONDS]
     begin = max((each.wall for each in others if each.wall < mark.wall), default=-math.inf)
     walls = [each.wall for each in marks]
-    end = min((_change(begun, each.wall, walls) for each in others if each.wall > mark.wall), default=math.inf)
-    middle = _change(begun, mark.wall, walls)
+    end = min((changed_at(begun, each.wall, walls) for each in others if each.wall > mark.wall), default=math.inf)
+    middle = changed_at(begun, mark.wall, walls)
     before, after = f"before {mark.text}", f"after {mark.text}"
     return (
         _sides(settings, _between(path, begin, middle), before, middle, settled=begin == -math.inf),
@@ -82,29 +80,17 @@ def split(settings: Settings, path: str, name: str) -> tuple[list[Side], list[Si
 
 def _happened(recording: Recording) -> tuple[list[Event], list[float]]:
     """List the marks, and when a server was seen to have begun anew."""
-    store, marks, last = Store(), [], 0.0
+    store, last = Store(), 0.0
+    marks: list[Event] = []
     for sample in _samples(recording):
-        marks += [event for event in sample.events if event.kind == "mark"]
+        for event in sample.events:
+            if event.kind == "mark":
+                marks.append(replace(event, text=event.text or f"mark {len(marks) + 1}"))
         last = sample.wall
         if sample.kind is Source.SERVER:
             store.add(sample)
     view = View(store, math.inf, last)
     return marks, [wall for source in view.all(Source.SERVER) for wall in beginnings(source)]
-
-
-def _change(begun: list[float], mark: float, marks: list[float]) -> float:
-    """Tell when the change was made: at the mark, or at the restart shortly before that it was set for.
-
-    A restart that another mark is nearer to is that one's.
-    """
-    return max(
-        (
-            wall
-            for wall in begun
-            if mark - RESTART_SECONDS <= wall < mark and mark - wall <= min(abs(each - wall) for each in marks)
-        ),
-        default=mark,
-    )
 
 
 def _between(path: str, begin: float, end: float) -> Iterator[Sample]:

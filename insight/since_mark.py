@@ -6,9 +6,9 @@ smoothed and nothing is judged: whether a change is more than luck takes longer,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from insight.verification.spells import SETTLE_SECONDS, arrived, beginnings
+from insight.verification.spells import RESTART_SECONDS, SETTLE_SECONDS, arrived, beginnings, changed_at
 from metrics import units
 from metrics.measure import describe
 from metrics.observed import Measure
@@ -21,13 +21,10 @@ if TYPE_CHECKING:
 
     from metrics.effect import Effect
     from metrics.finding import Recommendation
-    from metrics.sample import Event
     from metrics.view import SourceView, View
 
 SHOWN_SECONDS = 3600.0
 """A mark is spoken of for so long, or for the window where that is longer."""
-RESTART_SECONDS = 300.0
-"""A mark that is set so soon after a restart means the restart."""
 LEAST_SECONDS = 30.0
 """So much time on either side before anything is told, ..."""
 LEAST_REQUESTS = 20.0
@@ -36,15 +33,29 @@ ALIKE = 1.2
 """Times as many requests a second, at most, for two loads to be alike. Our own default."""
 ADVISED_SECONDS = 30.0
 """Advice of a Snapshot that is not older than this stood at the mark."""
+SET_SECONDS = 1.0
+"""By so much more than the monotonic clock the wall clock went on where it was set: a clock that is kept in time by
+small steps, at most 500 ppm, drifts by less within half an hour."""
+_LEAST, _LEAST_APART = units.duration(LEAST_SECONDS), units.duration(LEAST_SECONDS + SETTLE_SECONDS)
 _HISTOGRAMS = ("itl_seconds", "tpot_seconds", "ttft_seconds")
 _COUNTERS = ("requests_finished", "requests_rejected", "output_tokens_total")
+
+
+class Mark(NamedTuple):
+    """A moment that was marked."""
+
+    mono: float
+    """By the monotonic clock; ..."""
+    wall: float
+    """... in seconds since the epoch, as the clock was set then."""
+    text: str
 
 
 class Marks:
     """The newest mark, and the advice that stood when it was set: who followed it wants to see what came."""
 
     def __init__(self) -> None:
-        self._newest: Event | None = None
+        self._newest: Mark | None = None
         self._stood: tuple[Recommendation, ...] = ()
         self._last: tuple[float, tuple[Recommendation, ...]] = (0.0, ())
         """The moment of the last Snapshot, and its advice."""
@@ -64,10 +75,16 @@ class Marks:
         )
 
 
-def marks_of(view: View) -> list[Event]:
-    """List the marks that are known, oldest first."""
-    found = [each for source in view.all(Source.MONITOR) for each in source.history.events if each.kind == "mark"]
-    return sorted(found, key=lambda each: each.wall)
+def marks_of(view: View) -> list[Mark]:
+    """List the marks that are known, oldest first; one without a text has its number."""
+    histories = [each.history for each in view.all(Source.MONITOR)]
+    found = sorted(
+        Mark(mono, event.wall, event.text)
+        for history in histories
+        for mono, event in zip(history.happened, history.events, strict=True)
+        if event.kind == "mark"
+    )
+    return [each if each.text else each._replace(text=f"mark {at}") for at, each in enumerate(found, 1)]
 
 
 def foretold(advised: Iterable[Recommendation], target: str) -> tuple[Effect, ...]:
@@ -82,31 +99,47 @@ def foretold(advised: Iterable[Recommendation], target: str) -> tuple[Effect, ..
     return tuple(found.values())
 
 
-def since_mark(source: SourceView, marks: list[Event], window: float, expected: tuple[Effect, ...] = ()) -> SinceMark:
+def since_mark(source: SourceView, marks: list[Mark], window: float, expected: tuple[Effect, ...] = ()) -> SinceMark:
     """Tell what one server did before the newest of `marks` and since.
 
     The time before is at most a window long, and reaches back to the mark or the restart before it. For half a minute
-    after a change caches are cold and what ran before still runs: that is in neither.
+    after a change caches are cold and what ran before still runs: that is in neither. A restart soon after the mark is
+    what it was set for; a later one ends the time since, for what comes after it is of the restart.
     """
     view, mark = source.view, marks[-1]
-    anew = sorted(beginnings(source))
-    end = max((each for each in anew if mark.wall - RESTART_SECONDS <= each <= mark.wall), default=mark.wall)
-    changed = max((each for each in anew if each > mark.wall), default=end)
-    earlier = [each for each in (*anew, *(each.wall for each in marks)) if each < end]
-    begin = max(end - window, *(each + SETTLE_SECONDS for each in earlier), view.wall_at(source.history.first_mono))
+    if abs(view.wall_at(mark.mono) - mark.wall) > SET_SECONDS:
+        passed = max(0.0, view.mono - mark.mono)
+        return SinceMark(mark.text, source.id, mark.wall, passed, 0.0, why="the clock was set meanwhile")
+    anew, walls = sorted(beginnings(source)), [each.wall for each in marks]
+    end = changed_at(anew, mark.wall, walls)
+    last = mark.wall + RESTART_SECONDS
+    changed = max((each for each in anew if mark.wall < each <= last), default=end)
+    again = min((each for each in anew if each > last), default=None)
     # a restart is known by the first page after it, which is no part of the time before
+    until = view.wall if again is None else again - view.interval
+    cut = max((each for each in (*anew, *walls) if each < end), default=None)
+    watched = view.wall_at(source.history.first_mono)
+    begin = max(end - window, watched, watched if cut is None else cut + SETTLE_SECONDS)
     before = _counted(source, begin, end if end == mark.wall else end - view.interval)
-    after = _counted(source, changed + SETTLE_SECONDS, view.wall)
+    after = _counted(source, changed + SETTLE_SECONDS, until)
+    if source.state is not State.OK:
+        why = "it does not answer"
+    elif end - begin < LEAST_SECONDS:
+        why = _too_short(end - begin, None if cut is None or begin > cut + SETTLE_SECONDS else end - cut, cut in walls)
+    elif until - changed - SETTLE_SECONDS < LEAST_SECONDS:
+        why = _too_soon(changed, until, again)
+    else:
+        why = _too_few(before, after)
     return SinceMark(
         mark=mark.text,
         target=source.id,
         wall=changed,
-        seconds=max(0.0, view.wall - changed),
+        seconds=max(0.0, until - changed),
         before_seconds=max(0.0, end - begin),
         before=before,
         after=after,
         alike=_alike(before, after),
-        why=_why_not(source, end - begin, view.wall - changed - SETTLE_SECONDS, before, after),
+        why=why,
         foretold=expected,
     )
 
@@ -138,17 +171,23 @@ def _alike(before: dict[str, Measure], after: dict[str, Measure]) -> bool | None
     return max(known) <= ALIKE * min(known) if len(known) == 2 else None
 
 
-def _why_not(
-    source: SourceView, first: float, second: float, before: dict[str, Measure], after: dict[str, Measure]
-) -> str:
-    """Say why nothing can be told yet; empty where it can."""
-    if source.state is not State.OK:
-        return "it does not answer"
-    if first < LEAST_SECONDS:
-        return f"it was watched for {units.duration(first)} before, and it takes {units.duration(LEAST_SECONDS)}"
-    if second < LEAST_SECONDS:
-        left = LEAST_SECONDS - second
-        return f"told in {units.duration(left)}"
+def _too_short(watched: float, apart: float | None, marked: bool) -> str:
+    """Say that there is too little before the change; `apart`: from the mark or restart before it, if that cut it."""
+    if apart is None:
+        return f"it was watched for {units.duration(max(0.0, watched))} before, and it takes {_LEAST}"
+    what = "mark" if marked else "restart"
+    return f"only {units.duration(apart)} lie between the {what} before and this one, and it takes {_LEAST_APART}"
+
+
+def _too_soon(changed: float, until: float, again: float | None) -> str:
+    """Say when there is enough since the change, or that there will never be: it began anew too soon."""
+    if again is None:
+        return f"told in {units.duration(LEAST_SECONDS + SETTLE_SECONDS - (until - changed))}"
+    return f"it began anew after {units.duration(again - changed)}, and it takes {_LEAST_APART}"
+
+
+def _too_few(before: dict[str, Measure], after: dict[str, Measure]) -> str:
+    """Say why the numbers tell nothing yet; empty where they do."""
     for name, side in (("before", before), ("since", after)):
         seen = _requests(side)
         if seen is not None and seen < LEAST_REQUESTS:

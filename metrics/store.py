@@ -88,6 +88,8 @@ class History:
         self.columns = Columns()
         self.tables = tuple(Table(tier, self.columns) for tier in tiers)
         self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self.happened: deque[float] = deque(maxlen=MAX_EVENTS)
+        """When each of them was, by the monotonic clock: the wall clock may be set at any time."""
         self.graded: deque[Graded] = deque(maxlen=MAX_GRADED)
         self.moved: dict[str, float] = {}
         """When each counter was last seen to grow, by the monotonic clock."""
@@ -107,6 +109,7 @@ class History:
             self.state_since = sample.mono
         self.newest = sample
         self.events.extend(sample.events)
+        self.happened.extend(sample.mono + each.wall - sample.wall for each in sample.events)
         self.graded.extend(sample.graded)
         if sample.state is not State.OK:
             self.failed_polls += 1
@@ -124,6 +127,7 @@ class History:
             self.restarted_mono = sample.mono
             self.away_seconds = sample.mono - self.newest_ok.mono if self.newest_ok else None
             self.events.append(Event(sample.wall, noticed, _RESTART_TEXT[noticed]))
+            self.happened.append(sample.mono)
         self._follow(sample.mono, counters, followed.gauges, anew=noticed is not None)
         row = self._writer.row(sample.mono, counters, followed.gauges, histograms)
         for table in self.tables:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from insight.rules.rule import HOLDS_NOT, Condition, Rule, Timing
+from insight.verification.spells import RESTART_SECONDS
 from metrics import units
 from metrics.finding import Evidence, Severity
 from metrics.sample import Source, State
@@ -21,8 +22,6 @@ _ANSWERED = re.compile(
     r"^4\d\d from |^501 from | answered (?!nothing)\w+ .*instead of|single sample|of an unknown kind"
 )
 """What `collectors.answer` says of an answer that comes from a living server; 5xx may come from a proxy alone."""
-RESTART_SECONDS = 300.0
-"""For so long after a restart it is worth a line: caches are cold and counters began anew."""
 
 
 def unreachable(source: SourceView, settings: Settings, firing: bool) -> Condition:

@@ -12,7 +12,7 @@ from metrics.measure import total_gauge
 from metrics.sample import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from metrics.view import SourceView
 
@@ -21,6 +21,9 @@ SHORTEST_SECONDS = 15.0
 MOST_SPELLS = 12 * MOST_BATCHES
 SETTLE_SECONDS = 30.0
 """After a restart or a mark caches are cold and what ran before still runs: those spells are left out."""
+RESTART_SECONDS = 300.0
+"""For so long a restart is news. A mark that is set so soon after one means the restart, for what was seen between the
+two is the new server; and a restart so soon after a mark is what the mark was set for."""
 COUNTERS = (
     *("requests_finished", "requests_failed", "requests_rejected", "output_tokens_total", "preemptions"),
     *("prompt_tokens_total", "prompt_tokens_cached", "prompt_tokens_computed", "output_seconds_total"),
@@ -83,6 +86,22 @@ def _seen_again(source: SourceView, moment: float, size: float) -> float:
 def beginnings(source: SourceView) -> list[float]:
     """List when the server was seen to have begun anew, in seconds since the epoch."""
     return [event.wall for event in source.history.events if event.kind in _BEGINNINGS]
+
+
+def changed_at(begun: Iterable[float], mark: float, marks: Iterable[float]) -> float:
+    """Tell when the change was made: at the mark, or at the last restart shortly before that it was set for.
+
+    A restart that another of `marks` is nearer to is that one's. All are in seconds since the epoch.
+    """
+    others = [each for each in marks if each != mark]
+    return max(
+        (
+            moment
+            for moment in begun
+            if mark - RESTART_SECONDS <= moment < mark and all(mark - moment <= abs(each - moment) for each in others)
+        ),
+        default=mark,
+    )
 
 
 def gpus_of(source: SourceView) -> list[SourceView]:

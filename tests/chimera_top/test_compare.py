@@ -133,6 +133,15 @@ def test_each_of_several_changes_is_compared_by_itself(place: Path, capsys: pyte
         assert f"{outcome} after enable_prefix_caching {change}: TTFT " in said(capsys.readouterr().out)
 
 
+def test_a_mark_without_a_text_is_called_by_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording may hold one; the headings and the list of marks name it."""
+    path = recorded(tmp_path / "mute.rec", marked(seen(healthy(), SECONDS), (1.0, "a"), (SECONDS / 2, "")))
+    assert run(["compare", str(path), "--mark", "mark 2"]) in {0, 2}
+    assert capsys.readouterr().out.startswith("before mark 2 and after mark 2\n")
+    assert run(["compare", str(path), "--mark", "nothing"]) == 3
+    assert "2 'mark 2' " in capsys.readouterr().err
+
+
 def test_json_is_the_whole_comparison(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every figure with its interval and verdict, the predictions and the score."""
     assert run(["compare", str(place / "on.rec"), str(place / "off.rec"), "--format", "json"]) == 1

@@ -29,6 +29,7 @@ class Server:
         self.store = Store()
         self.marks = Marks()
         self.now = 0.0
+        self.wall = WALL
         self.finished = 0.0
         self.ttft = [0.0] * 4
         self.ttft_sum = self.itl_sum = self.itl_count = 0.0
@@ -48,7 +49,7 @@ class Server:
             Sample(
                 URL,
                 Source.SERVER,
-                WALL + self.now,
+                self.wall + self.now,
                 self.now,
                 state=state,
                 counters={"requests_finished": self.finished},
@@ -61,8 +62,8 @@ class Server:
         )
 
     def mark(self, text: str = "mark 1") -> None:
-        event = Event(WALL + self.now, "mark", text)
-        self.store.add(Sample("monitor", Source.MONITOR, WALL + self.now, self.now, events=(event,)))
+        event = Event(self.wall + self.now, "mark", text)
+        self.store.add(Sample("monitor", Source.MONITOR, self.wall + self.now, self.now, events=(event,)))
 
     def restart(self) -> None:
         """Begin to count anew."""
@@ -70,7 +71,7 @@ class Server:
         self.ttft = [0.0] * 4
 
     def since(self, advised: tuple[Recommendation, ...] = (), window: float = 300.0) -> tuple[SinceMark, ...]:
-        return self.marks.since(View(self.store, self.now, WALL + self.now), window, advised)
+        return self.marks.since(View(self.store, self.now, self.wall + self.now), window, advised)
 
 
 def advice(quantity: str, target: str | None = URL, basis: str = "model") -> Recommendation:
@@ -188,6 +189,95 @@ def test_the_time_before_a_second_mark_begins_at_the_first() -> None:
     (found,) = server.since()
     assert (found.mark, found.before_seconds) == ("mark 2", 90.0)
     assert found.before["itl_seconds"].mean == pytest.approx(0.031)
+
+
+def test_a_restart_of_the_mark_before_is_not_that_of_the_newest() -> None:
+    """A restart 20 s after one mark belongs to it, and not to the mark that is set three minutes later."""
+    server = changed(20)
+    server.restart()
+    server.run(180, 3.0, 0.9, 0.031)
+    server.mark("mark 2")
+    server.run(100, 3.0, 0.4, 0.010)
+    (found,) = server.since()
+    assert (found.mark, found.why, found.seconds, found.before_seconds) == ("mark 2", "", 100.0, 149.0)
+    assert found.before["itl_seconds"].mean == pytest.approx(0.031)
+
+
+def test_a_restart_long_after_the_mark_ends_what_came_of_it() -> None:
+    """What a crash 50 minutes after a mark brought is not of the mark."""
+    server = changed(3000)
+    server.restart()
+    server.run(120, 3.0, 2.0, 0.090)
+    (found,) = server.since()
+    assert (found.why, found.seconds) == ("", 3000.0)
+    assert found.after["itl_seconds"].mean == pytest.approx(0.031)
+
+
+def test_a_server_that_begins_anew_too_soon_says_so() -> None:
+    """Between two restarts of which the first is the mark's there may be too little, and it will not get more."""
+    server = changed(290)
+    server.restart()
+    server.run(20, 3.0, 0.9, 0.031)
+    server.restart()
+    server.run(120, 3.0, 0.9, 0.031)
+    (found,) = server.since()
+    assert (found.why, found.seconds) == ("it began anew after 20 s, and it takes 1 min", 19.0)
+
+
+@pytest.mark.parametrize("apart", [5, 40])
+def test_marks_too_close_together_say_what_cut_the_time_before(apart: int) -> None:
+    """The server was watched for long, but the mark before this one is too near."""
+    server = changed(apart)
+    server.mark("mark 2")
+    server.run(120, 3.0, 0.9, 0.031)
+    said = server.since()[0].why
+    assert said == f"only {apart} s lie between the mark before and this one, and it takes 1 min"
+
+
+def test_a_mark_soon_after_the_restart_of_another_says_what_cut_the_time_before() -> None:
+    """A restart that is the mark before's cuts as well."""
+    server = changed(40)
+    server.restart()
+    server.run(50, 3.0, 0.9, 0.031)
+    server.mark("mark 2")
+    server.run(120, 3.0, 0.9, 0.031)
+    assert server.since()[0].why == "only 49 s lie between the restart before and this one, and it takes 1 min"
+
+
+def test_a_server_that_came_after_the_mark_was_not_watched_before() -> None:
+    """No length of time is below 0."""
+    server = Server()
+    server.mark()
+    server.now += 10.0
+    server.run(120, 3.0, 0.9, 0.031)
+    assert server.since()[0].why == "it was watched for 0 s before, and it takes 30 s"
+
+
+@pytest.mark.parametrize("step", [600.0, -600.0, 2.0])
+def test_a_step_of_the_wall_clock_bends_no_mark(step: float) -> None:
+    """Where the clock was set since the mark nothing is compared, and the time since is that of the other clock."""
+    server = changed(20)
+    server.wall += step
+    server.run(100, 3.0, 0.9, 0.031)
+    (found,) = server.since()
+    assert (found.why, found.seconds, found.after) == ("the clock was set meanwhile", 120.0, {})
+
+
+def test_the_newest_mark_is_the_last_whatever_the_clock_said() -> None:
+    """A clock that is set back does not make the mark before it the newest."""
+    server = changed(100)
+    server.wall -= 3600.0
+    server.mark("mark 2")
+    server.run(10, 3.0, 0.9, 0.031)
+    assert server.since()[0].mark == "mark 2"
+
+
+def test_a_mark_without_a_text_has_its_number() -> None:
+    """It can be spoken of."""
+    server = changed(100)
+    server.mark("")
+    server.run(10, 3.0, 0.9, 0.031)
+    assert server.since()[0].mark == "mark 2"
 
 
 def test_an_old_mark_is_not_spoken_of() -> None:
