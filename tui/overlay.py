@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tui.rows import cells, plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -38,17 +40,19 @@ class Cells:
         self.glyphs: list[str] = []
         self.styles: list[StyleName] = []
         for text, style in spans:
-            self.glyphs += text
-            self.styles += [style] * len(text)
+            glyphs = _glyphs(text)
+            self.glyphs += glyphs
+            self.styles += [style] * len(glyphs)
 
     def is_blank(self, at: int, size: int) -> bool:
         """Tell whether there is room for so many cells, with nothing in them."""
-        return 0 <= at <= len(self.glyphs) - size and not "".join(self.glyphs[at : at + size]).strip()
+        return 0 <= at <= len(self.glyphs) - size and all(map(str.isspace, self.glyphs[at : at + size]))
 
     def write(self, at: int, text: str, style: StyleName) -> None:
         """Write over what is there."""
-        self.glyphs[at : at + len(text)] = text
-        self.styles[at : at + len(text)] = [style] * len(text)
+        glyphs = _glyphs(text)
+        self.glyphs[at : at + len(glyphs)] = glyphs
+        self.styles[at : at + len(glyphs)] = [style] * len(glyphs)
 
     def spans(self) -> list[Span]:
         """Put neighbours of one style together."""
@@ -61,11 +65,23 @@ class Cells:
         return merged
 
 
+def _glyphs(text: str) -> list[str]:
+    """Give an entry for each cell: a glyph of two is followed by an empty one, and one of none is left out."""
+    if text.isascii():
+        return list(text)
+    found: list[str] = []
+    for glyph in plain(text):
+        size = cells(glyph)
+        found += [glyph, *[""] * (size - 1)] if size else []
+    return found
+
+
 def limit_line(spans: Sequence[Span], limit: Threshold, *, above: bool) -> list[Span]:
     """Put the limit's line and label where the row is blank; the label alone where the limit lies `above` the graph."""
     row = Cells(spans)
     label = f" {limit.label}{' ↑' if above else ''} "
-    at = next((at for at in range(len(row.glyphs) - len(label), -1, -1) if row.is_blank(at, len(label))), None)
+    size = len(_glyphs(label))
+    at = next((at for at in range(len(row.glyphs) - size, -1, -1) if row.is_blank(at, size)), None)
     for index, glyph in enumerate(row.glyphs):
         if glyph == " ":
             row.write(index, " " if above else "┈", limit.style)
@@ -87,8 +103,8 @@ def with_moments(body: Sequence[list[Span]], moments: Sequence[tuple[int, str]])
             if row.is_blank(cell, 1):
                 row.write(cell, LINE, "dim")
     for cell, label in reversed(moments):
-        size = len(label)
-        if not label or rows[0].glyphs[cell] != LINE:
+        size = len(_glyphs(label))
+        if not size or rows[0].glyphs[cell] != LINE:
             continue
         if rows[0].is_blank(cell + 1, size + 1):
             rows[0].write(cell + 1, label, "dim")

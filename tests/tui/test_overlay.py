@@ -19,7 +19,7 @@ from tui.rows import row_width
 from tui.view import View
 
 if TYPE_CHECKING:
-    from tui.rows import Charset, Row
+    from tui.rows import Charset, Row, Span
 
 GPU_0, GPU_1 = (canned.gpu(index) for index in range(2))
 SERVER = "http://127.0.0.1:8000"
@@ -58,10 +58,26 @@ def test_an_xid_is_in_the_graphs_of_the_servers_on_that_gpu() -> None:
 
 def test_only_the_newest_events_are_drawn() -> None:
     """A server that restarts all the time does not hatch its graphs."""
-    many = tuple(happened("restart", SERVER, at=-float(100 - each)) for each in range(40))
+    many = tuple(happened("restart", SERVER, at=-60.0 * (40 - each)) for each in range(40))
     drawn = moments(replace(canned.healthy(), events=many), SERVER)
     assert len(drawn) == MOST
     assert drawn[-1].wall == many[-1].wall
+
+
+def test_a_burst_of_events_does_not_push_the_mark_out() -> None:
+    """Of what happens again within seconds the first is drawn, and marks are drawn whatever else happened."""
+    burst = tuple(happened("xid", None, 31, at=-10.0 + each / 10) for each in range(20))
+    assert labels(SERVER, happened("mark", "monitor"), *burst) == ["mark", "XID 31"]
+    apart = tuple(happened("restart", None, at=-50.0 * each) for each in range(40, 0, -1))
+    assert labels(SERVER, happened("mark", "monitor", at=-3000.0), *apart) == ["mark", *["restart"] * MOST]
+
+
+def test_a_label_in_wide_characters_leaves_the_data_in_its_place() -> None:
+    """A character of two cells takes the room of two, and one of none takes none."""
+    row: list[Span] = [("          ", "plain"), ("aaaa", "series1")]
+    assert joined(tuple(with_moments([row], [(1, "変更")])[0])) == f" {LINE}変更    aaaa"
+    assert joined(tuple(with_moments([row], [(1, "e\u0301e")])[0])) == f" {LINE}ee      aaaa"
+    assert joined(tuple(with_moments([row], [(1, "変更しました")])[0])) == f" {LINE}        aaaa"
 
 
 def test_data_wins_over_a_line() -> None:
