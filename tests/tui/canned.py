@@ -69,7 +69,7 @@ def unknown(quantity: str, unit: str, needs: str) -> Effect:
 
 def saturated() -> tuple[Effect, ...]:
     """What is estimated of a server with a queue: its capacity is measured, its load is not known."""
-    return (
+    return _named(
         unknown("load", "ratio", "traffic in 15 more windows of 3 s"),
         estimate("requests_finished", (1.18, 1.2, 1.22), "1/s", "measured", Grade.A),
         unknown("requests_finished", "1/s", "traffic in 15 more windows of 3 s"),
@@ -79,12 +79,17 @@ def saturated() -> tuple[Effect, ...]:
 
 def with_room() -> tuple[Effect, ...]:
     """What is estimated of a server at 42 % of load, from the step times of the engine."""
-    return (
+    return _named(
         estimate("load", (0.3738, 0.4157, 0.4575), "ratio", "model", Grade.B),
         estimate("requests_finished", (16.09, 20.11, 24.13), "1/s", "model", Grade.C),
         Effect("requests_finished", 11.9, 21.9, None, None, "1/s", "bound", Grade.C, ("mean ITL of at most 50 ms",)),
         estimate("headroom", (0.3518, 0.6898, 1.0279), "ratio", "model", Grade.C),
     )
+
+
+def _named(load: Effect, capacity: Effect, within: Effect, headroom: Effect) -> tuple[Effect, ...]:
+    names = {"load": load, "capacity": capacity, "rate with mean ITL at limit": within, "headroom": headroom}
+    return tuple(msgspec.structs.replace(each, name=name) for name, each in names.items())
 
 
 def overloaded_target(wall: float = WALL, **changes: Any) -> Target:

@@ -97,7 +97,7 @@ def test_load_and_headroom_keep_their_intervals_longest() -> None:
 def test_what_is_not_known_of_the_load_says_what_it_needs() -> None:
     """Load and headroom have their place while they are not known, with the reason; a measured capacity says so."""
     needs = "traffic in 15 more windows of 3 s"
-    of_none = tuple(canned.unknown(name, "1", needs) for name in ("load", "requests_finished", "headroom"))
+    of_none = tuple(replace(canned.unknown(name, "1", needs), name=name) for name in ("load", "capacity", "headroom"))
     target = replace(canned.overloaded_target(), estimates=of_none)
     blind = replace(canned.overloaded(), targets=(target,))
     assert capacity_line(blind, 80) == f" load —   headroom —   needs {needs}"

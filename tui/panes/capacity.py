@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from tui.view import View
 
 _GAP = "   "
-_AT_LIMIT = "mean ITL at limit"
-"""A bound from above of the rate at which an objective for a quantile of ITL holds: its mean is there at the limit."""
+_OVERVIEW = {
+    "load": "load",
+    "headroom": "headroom",
+    "capacity": "capacity",
+    # a bound from above of the rate at which an objective for a quantile of ITL holds: its mean is there at the limit
+    "rate with mean ITL at limit": "mean ITL at limit",
+}
+"""The estimates of the overview, in its order and as they are called there."""
 _ALWAYS = {"load", "headroom"}
 """What has its place also while it is not known."""
 _LEAST_NEEDS = 20
@@ -40,14 +46,12 @@ _COLUMNS: tuple[tuple[str, int, Callable[[LoadLevel], str]], ...] = (
 
 
 def named(target: Target) -> list[tuple[str, Effect]]:
-    """Name the estimates of a server: load, headroom, capacity, the rate at which its mean ITL is at the limit."""
-    of = {each.quantity: each for each in target.estimates if each.quantity != "requests_finished"}
-    rates = [each for each in target.estimates if each.quantity == "requests_finished"]
-    found = [("load", of.get("load")), ("headroom", of.get("headroom"))]
-    if rates:
-        found.append(("measured capacity" if rates[0].basis == "measured" else "capacity", rates[0]))
-    found += [(_AT_LIMIT, each) for each in rates[1:2]]
-    return [(name, each) for name, each in found if each is not None]
+    """Name the estimates of the overview: load, headroom, capacity, the rate at which the mean ITL is at the limit."""
+    of = {each.name: each for each in target.estimates}
+    found = [(short, of[name]) for name, short in _OVERVIEW.items() if name in of]
+    return [
+        (f"measured {name}" if name == "capacity" and each.basis == "measured" else name, each) for name, each in found
+    ]
 
 
 def estimates(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
@@ -115,9 +119,9 @@ def in_full(snapshot: Snapshot, target: Target, width: int) -> list[Row]:
     if target.estimates:
         rows.append(heading("WHAT IT CAN TAKE", width))
     told: set[str] = set()
-    for name, each in named(target):
-        value = effects.estimate(each)
-        rows.append(fit_row(((f"   {fit(name, 26)} ", "plain"), (value, "bold")), width))
+    for each in target.estimates:
+        name, value = each.name or words.quantity(each.quantity), effects.estimate(each)
+        rows.append(fit_row(((f"   {fit(name, 28)} ", "plain"), (value, "bold")), width))
         known = each.basis != "unknown"
         said = [effects.basis(each), *each.assumptions, *each.valid_if] if known else [f"needs {each.needs}"]
         rows += text("; ".join(one for one in said if one not in told), width, "dim", INDENT + 2)
