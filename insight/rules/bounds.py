@@ -158,7 +158,7 @@ DECODE = Rule(
     page=_PAGE,
     source="over 60 % of the bandwidth with tensor cores below 30 %, by GPM or the engine's own count: our default",
     impact="low: it says what limits the speed, not that anything is wrong with the GPUs",
-    mitigation="Fewer bytes a token: weights and cache in fewer bits, larger batches; or more GPUs to share it.",
+    mitigation="Fewer bytes for each token, by weights and cache in fewer bits; larger batches; or more GPUs.",
 )
 PREFILL = Rule(
     id="prefill_compute_bound",

@@ -171,7 +171,7 @@ DRIFT = Rule(
     condition=model_drift,
     live=Timing(5.0, 60.0),
     page=Timing(1800.0, 3600.0),
-    source="PSI over 0.25, and over what chance gives for so few requests (`insight.estimators.drift`)",
+    source="PSI over 0.25, and over what chance gives for so few requests: our default",
     impact="medium: limits and objectives were set for other traffic",
     mitigation=(
         "Tune slots and token budget for the lengths of now; ask new questions in --quality, and refresh the data that "

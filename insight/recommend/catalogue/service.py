@@ -61,7 +61,7 @@ ADVICE: tuple[Advice, ...] = (
         rules=("server_starting", "cold_start", "server_restart"),
         actions={
             "vllm": (
-                Action("keep its compile cache (~/.cache/vllm) on a disk that stays"),
+                Action("keep its compile cache (VLLM_CACHE_ROOT) on a disk that stays"),
                 Action(
                     "wakes in seconds in place of a start",
                     "--enable-sleep-mode",

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from insight.recommend.catalogue import ADVICE
 from insight.report import FORMATS, render
 from insight.report.disguise import Disguise
 from insight.report.redact import NOTE, redact
+from insight.rules import RULES
 from metrics.observed import Host, Measure, Track
 from metrics.quantity import QUANTITIES
 from metrics.sample import Process, State
@@ -391,3 +393,17 @@ def test_quantities_keep_their_names() -> None:
     told = redact(replace(base, gpus=(replace(base.gpus[0], processes=(process,)),)))
     assert set(told.targets[0].quantities) <= set(QUANTITIES)
     assert [event.kind for event in told.events] == ["mark", "xid"]
+
+
+def test_what_this_program_says_itself_is_left_alone() -> None:
+    """No rule's and no advice's own text is taken for a host, a path or a secret."""
+    words = [text for rule in RULES for text in (rule.title, rule.mitigation, rule.impact, rule.source)]
+    for advice in ADVICE:
+        words += [advice.title, advice.cost, advice.harm, advice.disproved_by, advice.because]
+        actions = [each for some in advice.actions.values() for each in some]
+        words += [text for each in actions for text in (each.text, f"{each.flag} {each.then}", each.vague)]
+    model = canned.overloaded()
+    (risk, *_) = model.risks
+    risks = tuple(replace(risk, description=each) for each in words)
+    told = redact(replace(model, risks=risks)).risks
+    assert [each.description for each in told] == words
