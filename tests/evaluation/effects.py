@@ -213,6 +213,7 @@ _MENDED: dict[str, Callable[[Scenario], Scenario]] = {
     "error_causes": _without(Errors),
     "exclusive_gpu": _without(Neighbour),
     "hardware_check": _without(Clock),
+    "power_supply": _without(Clock),
     "host_cpu": _without(Slow, HostPressure),
     "ingress": _without(Ingress),
     "isolate_straggler": _without(Clock),

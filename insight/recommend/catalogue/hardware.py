@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from insight.recommend.catalogue.advice import ANY, OTHERS, Action, Advice
 from insight.rules import xids
+from insight.rules.gpu import REASON_WORDS
 
 if TYPE_CHECKING:
     from metrics.finding import Risk
@@ -17,6 +18,7 @@ _MOVE = "move what is not the server's away"
 _MOVED = Action(f"{_MOVE} to another GPU")
 _MIG = Action("MIG slices in place of time-slicing or MPS, which keep neither memory nor faults apart")
 _PUT_BACK = "put it back"
+_WITHOUT = "to be measured: ITL without it, at a load like that of now"
 
 
 def _its_xid(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -26,6 +28,30 @@ def _its_xid(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
         return usual
     asked = ((code, xids.known(code).action or "nothing at once") for code in codes)
     return (_KEEP, *(Action(f"XID {code}, {action}") for code, action in asked))
+
+
+def _remap_pending(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Leave a board that is to be replaced to that."""
+    worse = {"remapped_rows_failed", "remapped_rows_uncorrectable"}
+    told = {each.quantity for each in risk.evidence}
+    return usual if "remapped_rows_pending" in told or not told & worse else ()
+
+
+def _remap_failed(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Drain for a row that could not be remapped; 512 that were are replaced at the next maintenance."""
+    told = {each.quantity for each in risk.evidence}
+    if "remapped_rows_failed" in told:
+        return usual
+    return (Action("have the board replaced at the next maintenance"),) if "remapped_rows_uncorrectable" in told else ()
+
+
+def _braked(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Ask for the power supply where the power brake is what holds the clock down."""
+    return usual if any(REASON_WORDS["hw_power_brake"] in each.text for each in risk.evidence) else ()
+
+
+def _slowed(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
+    return () if _braked(risk, usual) else usual
 
 
 def _put_back(risk: Risk, usual: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -50,20 +76,57 @@ ADVICE: tuple[Advice, ...] = (
         id="replace_gpu",
         title="Take the GPU out of service",
         kind="repair",
-        rules=("gpu_lost", "ecc_uncorrected", "row_remap"),
+        rules=("gpu_lost",),
         actions={
             ANY: (
                 _DRAIN,
                 _KEEP,
-                Action(
-                    "reset the GPU or reboot the host if it is lost; at the next maintenance if a remapping is pending"
-                ),
-                Action("have it replaced if it is lost again, a remapping failed, or on-chip memory had over 4 errors"),
+                Action("reset the GPU, or reboot the host where that does not bring it back"),
+                Action("have it replaced if it is lost again"),
             )
         },
-        cost="what runs on it, until another GPU takes its place",
+        cost="what runs on the host, until the GPU is back",
         disproved_by="another GPU in the same slot fails as well: then it is the board, the riser or the power",
-        because="until then what ran on it is gone, or may be wrong",
+        because="what ran on it is gone, and nothing runs there until it is back",
+    ),
+    Advice(
+        id="reset_after_ecc",
+        title="Drain the GPU and reset it",
+        kind="repair",
+        rules=("ecc_uncorrected",),
+        actions={
+            ANY: (
+                _DRAIN,
+                _KEEP,
+                Action("restart what ran on it, and reset the GPU"),
+                Action("have it replaced if on-chip memory had over 4 errors"),
+            )
+        },
+        cost="what runs on it, until it is reset",
+        disproved_by="errors are counted again after the reset: then have it replaced",
+        because="what was computed with that memory may be wrong; how much of it cannot be told",
+    ),
+    Advice(
+        id="remap_at_maintenance",
+        title="Reset the GPU at the next maintenance",
+        kind="repair",
+        rules=("row_remap",),
+        actions={ANY: (Action("in the next maintenance window, drain it and reset it: then the row is remapped"),)},
+        for_finding=_remap_pending,
+        cost="what runs on it, for as long as the reset takes",
+        disproved_by="a row still waits after the reset, or could not be remapped",
+        because="no speed is gained: the row that failed is replaced by a spare one",
+    ),
+    Advice(
+        id="replace_memory",
+        title="Have the board replaced",
+        kind="repair",
+        rules=("row_remap",),
+        actions={ANY: (_DRAIN, _KEEP, Action("have the board replaced: no spare row is left for one that failed"))},
+        for_finding=_remap_failed,
+        cost="what runs on it, until another GPU takes its place",
+        disproved_by="the next board in the same slot fails as well",
+        because="memory errors hit what runs, and how often cannot be told",
     ),
     Advice(
         id="xid_action",
@@ -98,24 +161,65 @@ ADVICE: tuple[Advice, ...] = (
         because="until then GPUs cannot be watched",
     ),
     Advice(
-        id="hardware_check",
-        title="Have the board and its links looked at",
+        id="power_supply",
+        title="Look at the power supply",
         kind="repair",
-        rules=("hw_slowdown", "pcie_degraded", "nvlink_degraded"),
+        rules=("hw_slowdown",),
+        actions={
+            ANY: (
+                Action("inputs and redundancy of the power supply, and the budget of the rack"),
+                Action("until then move load to another host"),
+            )
+        },
+        for_finding=_braked,
+        cost="what runs on the host, where a supply can only be changed while it is off",
+        disproved_by="the brake holds the clock down with every input whole and the rack within its budget",
+        because=_WITHOUT,
+    ),
+    Advice(
+        id="hardware_check",
+        title="Have the board looked at",
+        kind="repair",
+        rules=("hw_slowdown",),
+        actions={
+            ANY: (_DRAIN, _KEEP, Action("have the board looked at: its power connectors, its supply, its sensors"))
+        },
+        for_finding=_slowed,
+        cost="the GPU, for as long as it is looked at",
+        disproved_by="the clock is as low after it",
+        because=_WITHOUT,
+    ),
+    Advice(
+        id="pcie_link",
+        title="Look at the PCIe link",
+        kind="repair",
+        rules=("pcie_degraded",),
+        actions={
+            ANY: (
+                Action("at the next maintenance, reseat the board or its riser; look at firmware, ACS, ASPM"),
+                Action("until then place what talks much on GPUs with NVLink"),
+            )
+        },
+        cost="the host, while the board is reseated",
+        disproved_by="the link is as slow, or sends as many packets again, after it",
+        because=_WITHOUT,
+    ),
+    Advice(
+        id="nvlink_reset",
+        title="Reset the GPUs for their NVLinks",
+        kind="repair",
+        rules=("nvlink_degraded",),
         actions={
             ANY: (
                 _DRAIN,
                 _KEEP,
-                Action("for a power brake, inputs and redundancy of the power supply, the budget of the rack"),
-                Action(
-                    "for PCIe, reseat the board or its riser, firmware, ACS, ASPM; for NVLink, reset the GPUs, then RMA"
-                ),
+                Action("reset the GPUs that the links join; if it stays, send the board in"),
                 Action("until then place what talks much on GPUs whose links are whole"),
             )
         },
-        cost="the host, for as long as it is looked at",
-        disproved_by="the clock or the link is as slow after it",
-        because="to be measured: ITL without it, at a load like that of now",
+        cost="what runs on these GPUs, until they are reset",
+        disproved_by="links are down, or errors grow, after the reset",
+        because=_WITHOUT,
     ),
     Advice(
         id="cool_gpu",

@@ -174,6 +174,27 @@ def test_an_xid_is_answered_by_what_it_asks_for_alone() -> None:
     assert "nvidia-bug-report" in told[0]
 
 
+def test_each_hardware_fault_has_its_own_advice() -> None:
+    """A pending row waits for the maintenance, and no fault is told what is for another one."""
+    pending, failed = (Evidence(f"remapped_rows_{each}", 1.0, "1") for each in ("pending", "failed"))
+    waits = of_finding("remap_at_maintenance", "row_remap", pending)
+    assert waits == ["in the next maintenance window, drain it and reset it: then the row is remapped"]
+    assert not of_finding("replace_memory", "row_remap", pending)
+    assert not of_finding("remap_at_maintenance", "row_remap", failed)
+    assert of_finding("replace_memory", "row_remap", failed)[-1].startswith("have the board replaced")
+    brake = Evidence("throttle", 1.0, "1", text="hardware power brake for 40 s")
+    slowdown = Evidence("throttle", 1.0, "1", text="hardware slowdown for 40 s")
+    assert "redundancy of the power supply" in of_finding("power_supply", "hw_slowdown", brake)[0]
+    assert not of_finding("hardware_check", "hw_slowdown", brake)
+    assert not of_finding("power_supply", "hw_slowdown", slowdown)
+    assert of_finding("hardware_check", "hw_slowdown", slowdown)
+    for rule in ("pcie_degraded", "nvlink_degraded", "gpu_lost", "ecc_uncorrected"):
+        (advice,) = (each for each in ADVICE if rule in each.rules)
+        assert advice.rules == (rule,)
+    told = " ".join(of_finding("pcie_link", "pcie_degraded"))
+    assert not re.search("drain|power brake|NVLink, reset", told)
+
+
 def test_a_limit_that_was_lowered_is_put_back() -> None:
     """With the command that does it; where it was not lowered, it is measured first."""
     lowered = Evidence("power_limit_watts", 200.0, "W", threshold=700.0)
