@@ -43,7 +43,7 @@ _NO_PAGE = frozenset((404, 405, 501))
 """What a server answers that has none: 501 is llama-server without `--metrics`."""
 _COMMON = ("python_", "process_", "go_", "promhttp_")
 _SLOW_SECONDS = 1.0
-"""Of an answer that takes longer nobody knows when its `Date` was written: overload must not look like a wrong clock."""
+"""Of an answer that takes longer nobody knows when its `Date` was written: overload must not look like a clock off."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 

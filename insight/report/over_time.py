@@ -101,7 +101,10 @@ def _legend(snapshot: Snapshot, moments: tuple[Moment, ...]) -> str:
     looks = [each.quantile_seconds for each in snapshot.targets if each.quantile_seconds is not None]
     said = "Times are UTC; where there is a gap, nothing was seen."
     if looks:
-        said += f" Each point of a quantile looks back over {units.duration(max(looks))}."
+        said += (
+            f" Each point of a quantile looks back over {units.duration(max(looks))} and is interpolated in a bucket"
+            " of the server's histogram, whose bounds stand in the table below."
+        )
     if moments:
         said += " Drawn, vertical lines are events and the beginnings of risks that fired: the timeline names them."
     return said
