@@ -6,6 +6,8 @@ first comes first, and the rest contributes; a limit that a finding shows outran
 
 from __future__ import annotations
 
+import re
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from insight.settings import Settings
     from metrics.observed import Gpu, Target
 
+_OF_GPU = re.compile(r"nvidia-smi -i (\d+)")
 _NOW = {RiskState.FIRING, RiskState.PENDING}
 _SHOWN = {"cache_saturation": "kv_cache", "preemption": "kv_cache", "slot_cap": "slots"}
 """The limit that a finding shows to be reached."""
@@ -85,7 +88,7 @@ def recommendations(
             elif said is not None:
                 before = found.get(key)
                 found[key] = _Found(said if before is None else _together(before.one, said), advice, place)
-    given = _ranked(list(found.values()), findings, knowns)
+    given = _ranked(_in_one_command(list(found.values())), findings, knowns)
     return tuple(given), tuple(each for key, each in withheld.items() if key not in found)
 
 
@@ -173,6 +176,25 @@ def _together(first: Recommendation, second: Recommendation) -> Recommendation:
         risks=tuple(dict.fromkeys((*first.risks, *second.risks))),
         target=first.target if first.target == second.target else None,
     )
+
+
+def _in_one_command(found: list[_Found]) -> list[_Found]:
+    """Make one of what the same command does on several GPUs: `nvidia-smi -i 0,1 -pl 700`."""
+    together: dict[tuple[str, ...], list[_Found]] = {}
+    for each in found:
+        actions = tuple(_OF_GPU.sub("nvidia-smi -i N", action) for action in each.one.actions)
+        own = () if actions != each.one.actions else (each.one.target or "",)
+        together.setdefault((each.advice.id, *own, *actions), []).append(each)
+    return [_on_all(some) for some in together.values()]
+
+
+def _on_all(some: list[_Found]) -> _Found:
+    if len(some) == 1:
+        return some[0]
+    indices = sorted({int(index) for each in some for index in _OF_GPU.findall(" ".join(each.one.actions))})
+    command = f"nvidia-smi -i {','.join(map(str, indices))}"
+    one = reduce(_together, (each.one for each in some))
+    return replace(some[0], one=replace(one, actions=tuple(_OF_GPU.sub(command, each) for each in one.actions)))
 
 
 def _ranked(

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from insight.recommend.catalogue.advice import NOT_SET, Action
 from metrics import units
@@ -38,7 +39,7 @@ class Setting(Struct, frozen=True):
 
     action: Action
     now: str | None
-    """The value in force; `NOT_SET`, or None where it is not told."""
+    """The value in force, or as it is seen; `NOT_SET`, or None where it is not told."""
     proposed: str
     number: float | None = None
     """The value in force as a number; None where it is none."""
@@ -59,7 +60,7 @@ class Setting(Struct, frozen=True):
     @property
     def worked_out(self) -> bool:
         """Tell whether an estimate gave the value that is proposed."""
-        return bool(self.action.vague) and self.proposed != self.action.vague
+        return self.action.to_be_worked_out and self.proposed != self.action.vague
 
     @property
     def typed(self) -> str:
@@ -81,7 +82,9 @@ class Setting(Struct, frozen=True):
         said = action.text if not action.flag else f"{self.typed}: {action.text}" if action.text else self.typed
         notes = []
         if action.now:
-            notes.append("now: not told by the server" if self.now is None else f"now {self.now}")
+            # Notes stand in brackets, and hold none.
+            told = (self.now or "").replace(" (seen)", " seen")
+            notes.append(f"now {told}" if told else "now: not told by the server")
         if self.now == NOT_SET:
             notes = ["now not set, the default"]
         if action.restart:
@@ -90,9 +93,9 @@ class Setting(Struct, frozen=True):
 
     @property
     def change(self) -> Change | None:
-        """The flag that it sets; None where it sets none, or one that only lets something be seen."""
+        """The flag that it sets; None where it sets none, to no value that is known, or only lets something be seen."""
         action = self.action
-        if not action.flag or action.informs:
+        if not action.flag or action.informs or (action.to_be_worked_out and not self.proposed):
             return None
         return Change(action.flag, self.now, self.proposed or "on", action.restart, self.exact)
 
@@ -105,7 +108,7 @@ class Setting(Struct, frozen=True):
 def setting(action: Action, target: Target | None, values: Mapping[str, str]) -> Setting:
     """Look up what is set, and fill in what an estimate worked out."""
     found = in_force(action.now, target)
-    now = None if found is None else found.text
+    now = _seen(action, target, values) if found is None else found.text
     if action.flag.startswith("--no-"):  # its fact is that of what it turns off
         now = _OPPOSITE.get(now or "", now)
     return Setting(action, now, _proposed(action, target, values), None if found is None else found.number)
@@ -135,7 +138,7 @@ def left(settings: Collection[Setting], present: Collection[str]) -> list[Settin
 
 def _proposed(action: Action, target: Target | None, values: Mapping[str, str]) -> str:
     """Write the value proposed: for one engine, where the one worked out is that of all of them."""
-    if not action.vague:
+    if not action.to_be_worked_out:
         return action.then
     times, parts = (_count(in_force(names, target)) for names in (action.times, action.shared_by))
     filled = {
@@ -145,6 +148,14 @@ def _proposed(action: Action, target: Target | None, values: Mapping[str, str]) 
         return action.then.format_map(filled)
     except KeyError:
         return action.vague
+
+
+def _seen(action: Action, target: Target | None, values: Mapping[str, str]) -> str | None:
+    """Write what is seen of a value that is not told: `~32 (seen)`; None where an estimate gave none."""
+    if not action.to_be_worked_out:
+        return None
+    found = _proposed(replace(action, then=action.then.replace("}", "_seen}"), vague=""), target, values)
+    return f"~{found} (seen)" if found else None
 
 
 def _count(found: InForce | None) -> int:

@@ -49,6 +49,9 @@ def work_out(
     before = tuple(each for each in windows[-2 * MOST_FITTED :] if each.end <= onset)[-MOST_FITTED:]
     recent = tuple(each for each in windows if each.end > source.view.mono - RECENT_SECONDS)
     model = fit(before)
+    if slow_since is not None and isinstance(model, NoStepTime):
+        # What is seen from there on does not count, so that the time that it takes stands still.
+        model = replace(model, needs=f"{model.needs} once nothing slows it")
     traffic = observed(
         recent, source.histogram("prompt_tokens", RECENT_SECONDS), source.histogram("output_tokens", RECENT_SECONDS)
     )

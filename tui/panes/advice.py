@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from insight.recommend.catalogue import CHECK
 from tui import effects, words
 from tui.panes.page import LABEL, labelled
 from tui.rows import cells, crop_words
@@ -43,7 +44,7 @@ def advice_lines(snapshot: Snapshot, view: View, width: int) -> list[str]:
     if not found:
         return [crop_words(risk.mitigation, room)] if risk is not None and risk.mitigation else []
     first = found[0]
-    steps = [words.action(each) for each in first.actions if says_how(first, each)]
+    steps = [words.action(each) for each in first.actions if each != CHECK and says_how(first, each)]
     brings = effects.effect(first.effect) if first.effect is not None else ""
     how = steps[0] if steps else brings
     options = [

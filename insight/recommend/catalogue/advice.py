@@ -51,7 +51,7 @@ class Action(Struct, frozen=True):
     then: str = ""
     """The value proposed: `fp8`, `higher`; `{name}` is taken from what the estimate worked out."""
     vague: str = ""
-    """What is proposed where no such value could be worked out."""
+    """What is proposed where no such value could be worked out; empty where no word says it."""
     shared_by: str = ""
     """Fact that tells how many engines have such a value each, where the one worked out is that of all together."""
     times: str = ""
@@ -64,6 +64,11 @@ class Action(Struct, frozen=True):
     """Values of `now` with which it has been done already; `NOT_SET` where it is so by default."""
     not_with: str = ""
     """Id of a finding on the same server that it would make worse."""
+
+    @property
+    def to_be_worked_out(self) -> bool:
+        """Tell whether the value proposed is one that an estimate gives."""
+        return "{" in self.then
 
 
 class Advice(Struct, frozen=True, kw_only=True):

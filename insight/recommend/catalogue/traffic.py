@@ -9,7 +9,7 @@ ADVICE: tuple[Advice, ...] = (
         id="admission_control",
         title="Cap the queue",
         kind="admission control",
-        rules=("model_overloading", "admission_rejections"),
+        rules=("model_overloading",),
         actions={
             # The front end counts what is under way in it, and each API server is a front end of its own
             # (`AsyncLLM.check_admission`; `SchedulerConfig.max_num_queued_reqs`: "waiting or running").
@@ -19,8 +19,7 @@ ADVICE: tuple[Advice, ...] = (
                     "--max-num-queued-reqs",
                     "flag_max_num_queued_reqs",
                     "{in_flight}",
-                    "a number",
-                    "flag_api_server_count",
+                    shared_by="flag_api_server_count",
                     restart=True,
                 ),
             ),
@@ -30,7 +29,6 @@ ADVICE: tuple[Advice, ...] = (
                     "--max-queued-requests",
                     "flag_max_queued_requests",
                     "{queue}",
-                    "a number",
                     restart=True,
                 ),
             ),
@@ -40,7 +38,6 @@ ADVICE: tuple[Advice, ...] = (
                     "--max-concurrent-requests",
                     "max_concurrent_requests flag_max_concurrent_requests",
                     "{in_flight}",
-                    "a number",
                     restart=True,
                 ),
             ),
@@ -55,6 +52,46 @@ ADVICE: tuple[Advice, ...] = (
         harm="clients have to back off: those that send again at once make the load larger",
         disproved_by="requests that are let in still wait longer than the cap allows",
         because="a limit cannot be worked out: how many requests it finishes under a queue is not known",
+    ),
+    Advice(
+        id="raise_admission",
+        title="Raise the admission limit",
+        kind="admission control",
+        rules=("admission_rejections",),
+        actions={
+            "vllm": (
+                Action(
+                    "",
+                    "--max-num-queued-reqs",
+                    "flag_max_num_queued_reqs",
+                    "higher",
+                    restart=True,
+                ),
+            ),
+            "sglang": (
+                Action(
+                    "",
+                    "--max-queued-requests",
+                    "flag_max_queued_requests",
+                    "higher",
+                    restart=True,
+                ),
+            ),
+            "tgi": (
+                Action(
+                    "",
+                    "--max-concurrent-requests",
+                    "max_concurrent_requests flag_max_concurrent_requests",
+                    "higher",
+                    restart=True,
+                ),
+            ),
+            ANY: (Action("let more wait and run than now, here or in the proxy that refuses them; or add capacity"),),
+        },
+        cost="more requests at once make each step longer: ITL",
+        harm="where more comes than it finishes, what was refused waits instead, and is late",
+        disproved_by="as many are refused as before, or objectives are missed that were met",
+        because="how much room there is follows from requests that run, the KV cache and ITL",
     ),
     Advice(
         id="balance_load",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 EFFECTS: Mapping[str, Callable[[Case], Estimate]] = {
     "admission_control": batch.admission_control,
+    "raise_admission": batch.raise_admission,
     "scale_out": replicas.scale_out,
     "raise_slots": batch.raise_slots,
     "lower_max_num_seqs": cache.lower_max_num_seqs,

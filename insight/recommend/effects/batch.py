@@ -29,6 +29,15 @@ ARRIVALS_SPREAD = 0.1
 GAUGE_SPREAD = 0.05
 """By how much a queue grew, as a share of what came: our own margin."""
 _SLOTS_FACTOR = 2.0
+MOST_CACHE = 0.8
+"""A KV cache that is fuller has no room for what is refused: our own default."""
+NO_ROOM = frozenset(
+    (
+        *("model_overloading", "slot_cap", "cache_saturation", "preemption"),
+        *("ttft_slo", "itl_slo", "tpot_slo", "e2e_slo", "goodput_slo"),
+    )
+)
+"""Findings with which more requests at once would be late or thrown out."""
 
 
 def served(
@@ -125,6 +134,8 @@ def admission_control(case: Case) -> Estimate:
     batch comes on top; a limit on the queue alone would cut the batch down. While more comes than is finished the
     queue stands below its cap by 1 / (r - 1) places on average, r being what comes over what is finished (M/M/1/K).
     """
+    if "admission_rejections" in case.present:
+        return Estimate(withheld="requests are refused at admission already: a cap stands, or the proxy has one")
     objective = objective_for("ttft_seconds", case.settings.objectives)
     found = flow(case)
     most_finished = found.capacity
@@ -167,6 +178,23 @@ def admission_control(case: Case) -> Estimate:
     return Estimate(effect, tuple(because), {"in_flight": f"{cap.mid:.0f}", "queue": f"{most:.0f}"})
 
 
+def raise_admission(case: Case) -> Estimate:
+    """Tell what room there is for what is refused; none where a limit is reached or an objective missed."""
+    running, usage = (_newest(case, name) for name in ("requests_running", "kv_cache_usage"))
+    told = ([f"{units.count(round(running))} run"] if running is not None else []) + (
+        [f"KV is {units.value(usage, 'ratio')}"] if usage is not None else []
+    )
+    where = f"refused while {' and '.join(told)}: " if told else ""
+    if case.present & NO_ROOM or (usage is not None and usage > MOST_CACHE):
+        return Estimate(withheld=f"{where}there is no room for more, add capacity")
+    return Estimate(because=(f"{where}raise the admission limit, or add capacity",))
+
+
+def _newest(case: Case, name: str) -> float | None:
+    found = case.target.quantities.get(name) if case.target is not None else None
+    return None if found is None else found.value
+
+
 def _fewest(known: Known | None, running: float) -> float:
     """Give the fewest that ran on average over 3 s: a place that is free in the batch is one more in the queue.
 
@@ -196,7 +224,7 @@ def raise_slots(case: Case) -> Estimate:
     if slots <= now * 1.05:
         why = f"the KV cache holds {by_cache} requests of this length: more slots would only be preempted"
         return Estimate(withheld=why)
-    values = {"slots": str(slots)}
+    values = {"slots": str(slots), **({} if known.slots else {"slots_seen": str(round(now))})}
     model, traffic = known.fitted, known.traffic
     if model is None or traffic is None:
         effect = served_at_most(case, slots / now, f"{slots} slots in place of {units.count(now)}") if now else None

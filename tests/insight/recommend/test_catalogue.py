@@ -113,8 +113,9 @@ def test_a_flag_takes_a_restart_and_says_what_is_set() -> None:
 def test_what_an_estimate_fills_in_has_words_where_there_is_none() -> None:
     """A value that is to be worked out is one that some estimate gives, with a word for where it cannot."""
     for advice, _, action in actions():
-        named = {name for _, name, _, _ in string.Formatter().parse(action.then) if name} if action.vague else set()
+        named = {name for _, name, _, _ in string.Formatter().parse(action.then) if name}
         assert named <= WORKED_OUT, advice.id
+        assert action.to_be_worked_out is bool(named)
         assert not named or advice.id in EFFECTS, advice.id
 
 

@@ -23,7 +23,7 @@ from insight.rules import RULES
 from insight.settings import Settings
 from metrics import units
 from metrics.effect import Effect, Grade
-from metrics.finding import Recommendation, Risk, RiskState, Severity, Withheld
+from metrics.finding import Evidence, Recommendation, Risk, RiskState, Severity, Withheld
 from metrics.observed import Gpu, Measure, Target
 from metrics.sample import Sample, Source, State
 
@@ -397,6 +397,53 @@ def test_each_gpu_has_its_advice() -> None:
     risks = (finding("thermal_throttle", "gpu:GPU-1"), finding("thermal_throttle", "gpu:GPU-2"))
     found, _ = recommendations(risks, (server(gpus=(0, 1)),), {}, (gpu(0), gpu(1, "GPU-2")), Settings())
     assert [(each.id, each.target) for each in found] == [("cool_gpu", "gpu:GPU-1"), ("cool_gpu", "gpu:GPU-2")]
+
+
+def test_one_command_puts_back_what_was_lowered_on_several_gpus() -> None:
+    """The command names every GPU whose limit was lowered, and stands once; another limit has a command of its own."""
+    evidence = tuple(Evidence("power_limit_watts", 200.0, "W", threshold=most) for most in (700.0, 700.0, 500.0))
+    risks = tuple(
+        replace(finding("power_cap", f"gpu:GPU-{index}"), summary=f"GPU {index}, lowered", evidence=(each,))
+        for index, each in enumerate(evidence)
+    )
+    gpus = tuple(gpu(index, f"GPU-{index}") for index in range(3))
+    found, _ = recommendations(risks, (server(gpus=(0, 1, 2)),), {}, gpus, Settings())
+    commands = [each.actions[0].rpartition(": ")[2] for each in found]
+    assert commands == ["nvidia-smi -i 0,1 -pl 700", "nvidia-smi -i 2 -pl 500"]
+    assert [each.target for each in found] == [None, "gpu:GPU-2"]
+
+
+def test_who_is_refused_is_not_told_of_a_cap() -> None:
+    """With room, a higher limit and in which state it refuses; without, capacity; never a cap, and no word for one."""
+    room = replace(
+        server("vllm"),
+        quantities={"requests_running": Measure("1", value=37.0), "kv_cache_usage": Measure("ratio", value=0.13)},
+    )
+    found, withheld = advised("admission_rejections", target=room)
+    first = next(iter(found.values()))
+    assert first.title == "Raise the admission limit"
+    assert "refused while 37 run and KV is 13 %: raise the admission limit, or add capacity" in first.because
+    assert [(each.flag, each.proposed) for each in first.changes] == [("--max-num-queued-reqs", "higher")]
+    assert not found["scale_out"].changes
+    assert not [each for one in found.values() for each in one.actions if "a number" in each]
+    full = replace(room, quantities=room.quantities | {"kv_cache_usage": Measure("ratio", value=0.97)})
+    found, withheld = advised("admission_rejections", target=full)
+    assert list(found) == ["scale_out"]
+    assert withheld["raise_admission"].why.endswith("there is no room for more, add capacity")
+    found, withheld = advised("model_overloading", "admission_rejections", target=room)
+    assert "admission_control" not in found
+    assert {"admission_control", "raise_admission"} <= set(withheld)
+
+
+def test_a_limit_that_is_only_seen_is_said_to_be() -> None:
+    """`~32 (seen)` where the most that ran is known and the flag is not; of several engines each its share."""
+    action = next(each for each in ADVICE if each.id == "raise_slots").actions["vllm"][0]
+    found = setting(action, server("vllm"), {"slots": "48", "slots_seen": "32"})
+    assert (found.now, found.proposed) == ("~32 (seen)", "48")
+    assert found.text == "--max-num-seqs 48 (now ~32 seen; takes a restart)"
+    told = setting(action, server("vllm", {"flag_max_num_seqs": "32"}), {"slots": "48", "slots_seen": "31"})
+    assert told.now == "32"
+    assert setting(action, server("vllm"), {"slots": "48"}).now is None
 
 
 def test_advice_says_what_it_costs_and_what_would_disprove_it() -> None:
