@@ -25,6 +25,8 @@ FOREIGN_BYTES = 2e9
 that does nothing (some hundred MB, the work spaces of its libraries with it) is below both, and does not grow with the
 GPU: of 80 GB, 5 % are 4 GB, and a process went unseen that took half of the time with 3 GB. Our defaults."""
 LEAST_FREE_BYTES = 1e9
+CAME_SECONDS = 3600.0
+"""A process that came longer ago is not asked what it did to decoding: what is before and after is another load."""
 CLOCK, POWER = 0.9, 0.7
 """Of the median of the others that work for the same server."""
 TO_LEAVE = 0.03
@@ -62,15 +64,42 @@ def gpu_oversubscription(source: SourceView, settings: Settings, firing: bool) -
         found.append(Evidence("memory_used_bytes", used, "bytes", threshold=(total or 0) - LEAST_FREE_BYTES, text=text))
     if not parts:
         return HOLDS_NOT
+    summary, said = f"{name(source)}: {'; '.join(parts)}", f"on {name(source)} {'; '.join(parts)}"
+    came = _came(source, strangers[0].memory_bytes or 0.0) if strangers else None
+    description, felt = with_server(source, came, said) if came is not None else (said, ())
+    if felt:
+        what = f"ITL {units.value(felt[0].lo, 's')} to {units.value(felt[0].value, 's')}"
+        summary = f"{strangers[0].name or 'pid'} ({strangers[0].pid}) shares {name(source)}: {what}"
     return Condition(
         holds=True,
-        summary=f"{name(source)}: {'; '.join(parts)}",
+        summary=summary,
         severity=Severity.WARNING,
         description=(
-            f"On {name(source)} {'; '.join(parts)}. What shares a GPU takes turns on it, without any isolation of time."
+            f"{description[0].upper()}{description[1:]}. What shares a GPU takes turns on it, without any isolation of "
+            "time."
         ),
-        evidence=tuple(found),
+        evidence=(*felt, *found),
     )
+
+
+def _came(gpu: SourceView, held: float) -> float | None:
+    """Tell since when a process is there, by the memory in use, which was less by at least half of what it holds.
+
+    None where that was not seen. The moment is sought by halves, to a second: a server's own memory stands still.
+    """
+    now, step = gpu.gauge("memory_used_bytes"), 2 * gpu.view.interval
+    if now is None:
+        return None
+    lowest, mono, low, high = now - held / 2, gpu.view.mono, 0.0, step
+    while (then := gpu.gauge_mean_at("memory_used_bytes", step, mono - high)) is None or then >= lowest:
+        if high >= CAME_SECONDS:
+            return None
+        low, high = high, 2 * high
+    while high - low > 1.0:
+        middle = (low + high) / 2
+        then = gpu.gauge_mean_at("memory_used_bytes", gpu.view.interval, mono - middle)
+        low, high = (low, middle) if then is not None and then < lowest else (middle, high)
+    return mono - low
 
 
 def _without_engine(here: Tenants, total: float | None) -> Condition:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from insight.rules.placement import gpus_of, name, server_on, span
 from metrics import units
 from metrics.finding import Evidence
@@ -18,13 +20,16 @@ MIN_GAPS = 20
 """Fewer gaps between tokens say nothing of decoding."""
 FELT = 0.05
 """A smaller change of the inter-token latency is none: the batch moves it as much from minute to minute."""
+SAME_BATCH = 0.2
+"""A batch that grew by no more than that is the same."""
 
 
 def decode_change(server: SourceView, since: float) -> Evidence | None:
     """Tell how decoding changed at a moment: the mean inter-token latency after it against before.
 
-    None where it did not get slower, or too few tokens were seen. Not corrected for the batch: in a larger one each
-    token takes longer and as many come in all, which is why the batch and the output rate are said beside it.
+    None where it did not get slower, too few tokens were seen, or the batch grew and the output with it: that is more
+    load, and not a slower engine. Where a larger batch makes no more, it is slower: as much comes in, and stays longer.
+    Not corrected for the batch otherwise, which is why the batch and the output rate are said beside it.
     """
     now = server.view.mono
     before = server.histogram("itl_seconds", SECONDS, since)
@@ -32,12 +37,13 @@ def decode_change(server: SourceView, since: float) -> Evidence | None:
     if before is None or after is None or min(before.count, after.count) < MIN_GAPS:
         return None
     was, is_now = before.mean, after.mean
-    if not was or not is_now or is_now < was * (1 + FELT):
+    beside = _beside(server, since)
+    if not was or not is_now or is_now < was * (1 + FELT) or beside.more_load:
         return None
     clock = units.rfc3339(server.view.wall_at(since))[11:19]
     text = (
         f"decode {units.digits(100 * (was / is_now - 1), 2)} % since {clock} UTC "
-        f"(ITL {units.value(was, 's')} to {units.value(is_now, 's')}{_beside(server, since)})"
+        f"(ITL {units.value(was, 's')} to {units.value(is_now, 's')}{beside.said})"
     )
     window = min(SECONDS, now - since)
     return Evidence(
@@ -65,17 +71,40 @@ def fell(gpu: SourceView, since: float) -> str | None:
     return f"{name(gpu)} SM clock {before.peak / 1e6:.0f} to {now / 1e6:.0f} MHz"
 
 
-def _beside(server: SourceView, since: float) -> str:
-    """Say what else changed then, which the latency is not corrected for: the batch, and the tokens of all together."""
-    after = min(SECONDS, server.view.mono - since)
-    said = []
-    was = total_gauge(server, "requests_running", SECONDS, since)
-    now = total_gauge(server, "requests_running", after, server.view.mono)
-    if was is not None and now is not None:
-        said.append(f"{units.count(round(was))} running before and {units.count(round(now))} since")
-    before, tokens = (
-        server.increase("output_tokens_total", *span_) for span_ in ((SECONDS, since), (after, server.view.mono))
-    )
-    if before is not None and tokens is not None and before.rate is not None and tokens.rate is not None:
-        said.append(f"output {units.count(round(before.rate))} to {units.count(round(tokens.rate))} tokens/s")
-    return f"; {', '.join(said)}; not corrected for the batch" if said else "; not corrected for the batch"
+class Beside(Struct, frozen=True):
+    """What else changed when decoding did, which the latency is not corrected for."""
+
+    running: tuple[float, float] | None
+    """Requests in the batch before and since."""
+    output: tuple[float, float] | None
+    """Tokens/s of all together, before and since."""
+
+    @property
+    def more_load(self) -> bool:
+        """Whether the batch grew, and the output with it."""
+        if self.running is None or self.output is None:
+            return False
+        return self.running[1] > self.running[0] * (1 + SAME_BATCH) and self.output[1] > self.output[0] * (1 + FELT)
+
+    @property
+    def said(self) -> str:
+        """Say it behind the latency."""
+        parts = []
+        if self.running is not None:
+            was, now = (units.count(round(each)) for each in self.running)
+            parts.append(f"{was} running before and {now} since")
+        if self.output is not None:
+            was, now = (units.count(round(each)) for each in self.output)
+            parts.append(f"output {was} to {now} tokens/s")
+        return f"; {', '.join(parts)}; not corrected for the batch" if parts else "; not corrected for the batch"
+
+
+def _beside(server: SourceView, since: float) -> Beside:
+    now = server.view.mono
+    spans = ((SECONDS, since), (min(SECONDS, now - since), now))
+    was, running = (total_gauge(server, "requests_running", *each) for each in spans)
+    before, after = (server.increase("output_tokens_total", *each) for each in spans)
+    made = None
+    if before is not None and after is not None and before.rate is not None and after.rate is not None:
+        made = before.rate, after.rate
+    return Beside(None if was is None or running is None else (was, running), made)

@@ -192,6 +192,32 @@ def test_slower_tokens_of_a_larger_batch_are_told_with_batch_and_output(drive: C
     assert "27 running before and 86 since, output 1300 to 1300 tokens/s; not corrected for the batch)" in description
 
 
+@pytest.mark.parametrize(
+    ("running", "output", "told"),
+    [
+        (63.0, 1518.0, False),  # more load: a larger batch that makes more
+        (63.0, 1089.0, True),  # as much comes in and stays longer
+        (63.0, 900.0, True),
+        (45.0, 1518.0, True),  # the same batch
+    ],
+)
+def test_a_batch_that_grew_and_made_more_is_no_slower_engine(
+    drive: Callable[[], Drive], running: float, output: float, told: bool
+) -> None:
+    """39 requests and 1089 tokens/s before: where both rose, tokens take longer by the load and not by the GPU."""
+    driven = drive()
+    for mono in range(80):
+        hot = mono >= 50
+        made = 1089.0 * min(mono, 50) + output * max(0, mono - 50)
+        seen: dict[str, Any] = {
+            "gauges": {"requests_running": running if hot else 39.0},
+            "counters": {"output_tokens_total": made},
+        }
+        throttled = gpu(float(mono), 0, ("hw_thermal",) if hot else (), sm_clock_hertz=1.155e9 if hot else 1.98e9)
+        driven.poll(float(mono), server(float(mono), itl=0.024, **seen), throttled)
+    assert ("ITL" in driven.risk("thermal_throttle").description) is told
+
+
 def test_gpu_and_server_are_told_on_one_clock(drive: Callable[[], Drive]) -> None:
     """The finding says how decoding slowed at the moment at which the clock fell, and which GPUs wait."""
     driven = drive()
@@ -288,6 +314,23 @@ def test_pids_tell_whose_a_process_is_where_names_do_not(drive: Callable[[], Dri
     risk = driven.risk("gpu_oversubscription")
     assert risk.state.value == "firing"
     assert "python3 (8) holds 9 GiB" in risk.summary
+
+
+def test_a_neighbour_that_slows_decoding_is_told_by_that(drive: Callable[[], Drive]) -> None:
+    """The process came at 50 s, and tokens take twice as long since: that leads, and its memory is the evidence."""
+    slowed, harmless = drive(), drive()
+    for mono in range(80):
+        here = (worker(), STRANGER) if mono >= 50 else (worker(),)
+        used = (76.0 if mono >= 50 else 70.0) * GIB
+        shared = gpu(float(mono), processes=here, memory_used_bytes=used)
+        slowed.poll(float(mono), server(float(mono), itl=0.04), shared)
+        harmless.poll(float(mono), server(float(mono)), shared)
+    risk = slowed.risk("gpu_oversubscription")
+    assert risk.summary == "python train.py (4242) shares GPU 0: ITL 20 ms to 40 ms"
+    assert risk.description.startswith("Decode -50 % since 08:00:50 UTC (ITL 20 ms to 40 ms")
+    assert [each.quantity for each in risk.evidence] == ["itl_seconds", "processes"]
+    assert "holds 6 GiB of its memory" in risk.evidence[1].text
+    assert harmless.risk("gpu_oversubscription").summary.startswith("GPU 0: python train.py (4242) holds 6 GiB")
 
 
 def test_a_gpu_without_free_memory_is_told(drive: Callable[[], Drive]) -> None:
