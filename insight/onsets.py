@@ -7,6 +7,7 @@ other way round. It is no proof that it did. The order is certain only where two
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from itertools import chain
 from statistics import median
@@ -14,22 +15,25 @@ from typing import TYPE_CHECKING
 
 from metrics import units
 from metrics.finding import Onset, RiskState, Severity
+from metrics.observed import Track
 from metrics.track import RATE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from metrics.finding import Risk
-    from metrics.observed import Gpu, Target, Track
+    from metrics.observed import Gpu, Target
 
 OF_SERVER = (
-    *("requests_rate", "kv_cache_usage", "requests_running", "requests_waiting"),
+    *("arrivals", "requests_rate", "kv_cache_usage", "requests_running", "requests_waiting"),
     *("output_tokens_rate", "itl_p95", "ttft_p95"),
 )
 """Of the quantiles p95 alone: over a window that moves on, a twentieth of slow requests shows in it, in p50 it takes
 half of them."""
 OF_GPU = ("temperature_celsius", "sm_clock_hertz", "power_watts")
 """Only of a GPU whose clock changed: power and heat of the others go with the load, and there are eight of them."""
+ARRIVAL_SECONDS = 10.0
+"""Arrivals are counted over at least so long: of 15 requests/s, 150, which scatter by 8 % by chance (Poisson)."""
 FEWEST_BEFORE = 5
 """Points that it takes to say what had been."""
 RUN = 3
@@ -101,13 +105,53 @@ def _of(
     source: str, tracks: dict[str, Track], names: Sequence[str], began: Sequence[float], quantile_seconds: float | None
 ) -> Iterator[Onset]:
     for name in names:
-        track = tracks.get(name)
-        reach = (quantile_seconds or 0.0) if name.endswith("_p95") else RATE_SECONDS if name.endswith("_rate") else 0.0
+        track = _arrivals(tracks) if name == "arrivals" else tracks.get(name)
+        reach = _reach(name, quantile_seconds or 0.0)
         found = None if track is None else _change(track, began, RUN + int(reach / track.step))
         if track is None or found is None:
             continue
         end, before, after = found
+        if name == "requests_rate" and after > before:
+            continue  # it follows from what came, and comes last: as many end as came some answers ago
+        if name == "arrivals":
+            end, reach = _first_of(track, end, before, after), RATE_SECONDS
         yield Onset(name, units.rfc3339(end), end, before, after, track.unit, source, max(track.step, reach))
+
+
+def _reach(name: str, quantile_seconds: float) -> float:
+    """Tell over how many seconds each point of a track looks back."""
+    if name == "arrivals":
+        return ARRIVAL_SECONDS
+    return quantile_seconds if name.endswith("_p95") else RATE_SECONDS if name.endswith("_rate") else 0.0
+
+
+def _first_of(track: Track, end: float, before: float, after: float) -> float:
+    """Date a step by how much of it was in the mean over the last `ARRIVAL_SECONDS` when that was first outside."""
+    seen = track.values[round((end - track.end) / track.step) - 1] or before
+    share = max(0.0, min(1.0, (seen - before) / (after - before))) if after != before else 0.0
+    return end - track.step * math.floor(share * ARRIVAL_SECONDS / track.step)
+
+
+def _arrivals(tracks: dict[str, Track]) -> Track | None:
+    """Tell how many requests came per second: those that ended, and by how many more are in the server than before.
+
+    None where the server does not tell what runs in it.
+    """
+    ended, running, waiting = (tracks.get(each) for each in ("requests_rate", "requests_running", "requests_waiting"))
+    if ended is None or running is None or len(ended.values) != len(running.values):
+        return None
+    queue = waiting.values if waiting is not None else (0.0,) * len(running.values)
+    held = [None if r is None or w is None else r + w for r, w in zip(running.values, queue, strict=True)]
+    back = max(1, math.ceil(ARRIVAL_SECONDS / ended.step))
+    values: list[float | None] = [None] * min(back, len(held))
+    for index in range(back, len(held)):
+        rates = [each for each in ended.values[index - back + 1 : index + 1] if each is not None]
+        now, was = held[index], held[index - back]
+        if len(rates) < back or now is None or was is None:
+            values.append(None)
+        else:
+            values.append(max(0.0, sum(rates) / back + (now - was) / (back * ended.step)))
+    return Track(ended.unit, ended.end, ended.step, tuple(values))
 
 
 def _change(track: Track, began: Sequence[float], run: int) -> tuple[float, float, float] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from insight.rules.latency import met_share, objective_for
 from insight.rules.rule import AVAILABILITY, HOLDS_NOT, Condition, Rule, Timing, unknown
+from insight.verification.spells import arrived
 from metrics import units
 from metrics.finding import Evidence, Severity
 from metrics.histogram import quantile
@@ -30,6 +32,10 @@ the service. Our own default."""
 RATE_SECONDS = 30.0
 """Finished requests are counted over so long: at 1 request/s, 30 of them."""
 TTFT_SECONDS = 60.0
+BEFORE_SECONDS = 60.0
+"""What arrived before the queue began is counted over so long."""
+CHANCE = 3.0
+"""Rates that differ by fewer standard deviations (of a Poisson count) are the same."""
 
 
 class Queue(Struct, frozen=True):
@@ -96,7 +102,7 @@ def overloading(source: SourceView, settings: Settings, firing: bool) -> Conditi
         holds=True,
         summary=_summary(source, queue, missed),
         severity=Severity.CRITICAL if critical else Severity.WARNING,
-        description=_describe(queue, objective),
+        description=_describe(queue, objective) + _demand(source, queue),
         evidence=_evidence(queue, objective),
         affected=met.share if met else None,
         objective=objective.q if objective else AVAILABILITY,
@@ -152,6 +158,26 @@ def _describe(queue: Queue, objective: Objective | None) -> str:
             "in seconds it cannot be told, because the server counts no requests that ended."
         )
     return text
+
+
+def _demand(source: SourceView, queue: Queue) -> str:
+    """Say whether more arrives than before the queue began; nothing where that was not seen, or not for long enough."""
+    held = [seconds for each in source.parts("requests_waiting") if (seconds := source.held_for(each)) is not None]
+    if not held or queue.arrival_rate is None:
+        return ""
+    began = source.view.mono - max(held) - source.view.interval  # the poll before the first that saw it
+    counted = {
+        each: grown.value
+        for each in ("requests_finished", "requests_rejected")
+        if (grown := source.increase(each, BEFORE_SECONDS, began)) is not None
+    }
+    came = arrived(source, BEFORE_SECONDS, began, counted)
+    if came is None or source.history.first_mono > began - BEFORE_SECONDS:
+        return ""
+    was, now = came / BEFORE_SECONDS, queue.arrival_rate
+    if abs(now - was) <= CHANCE * math.sqrt(was / BEFORE_SECONDS + now / RATE_SECONDS):
+        return f" Arrivals are unchanged at {units.rate(now)}."
+    return f" Arrivals went from {units.rate(was)} before the queue to {units.rate(now)}."
 
 
 def _evidence(queue: Queue, objective: Objective | None) -> tuple[Evidence, ...]:

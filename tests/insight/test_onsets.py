@@ -18,6 +18,7 @@ STEP = 2.0
 def target(**values: list[float | None]) -> Target:
     """A server with these tracks; the last point of each is at WALL."""
     quantities = {"kv_cache_usage": "ratio", "requests_waiting": "1", "ttft_p95": "s"}
+    quantities |= {"requests_running": "1", "requests_rate": "1/s"}
     tracks = {name: Track(quantities[name], WALL, STEP, tuple(each)) for name, each in values.items()}
     return Target(
         id="http://a",
@@ -79,6 +80,26 @@ def test_what_changed_is_listed_in_the_order_in_which_it_changed() -> None:
     assert found[0].after == pytest.approx(0.98, abs=0.02)
     assert found[0].within_seconds == STEP
     assert found[2].within_seconds == 30.0
+
+
+def test_a_surge_of_demand_comes_first_and_what_ends_more_is_left_out() -> None:
+    """12 to 17 requests/s come: the batch grows at once, and as many end as come only when the first of them are done.
+
+    What comes is told, though no counter of it is on the page; that more are finished follows from it.
+    """
+    came = [12.0 if i < 110 else 17.0 for i in range(150)]
+    ended = [12.0 if i < 120 else 17.0 for i in range(150)]
+    held = [30.0]
+    for more, less in zip(came[1:], ended[1:], strict=True):
+        held.append(held[-1] + STEP * (more - less))
+    served = target(requests_rate=list(ended), requests_running=list(held), requests_waiting=[0.0] * 150)
+    found = onsets([served], [], [risk(30)])
+    assert [each.quantity for each in found] == ["arrivals", "requests_running"]
+    assert (found[0].before, found[0].after) == pytest.approx((12.0, 17.0), rel=0.1)
+    assert found[0].within_seconds == 5.0
+    assert [WALL - each.wall for each in found] == pytest.approx([78, 78], abs=3)
+    fell = onsets([target(requests_rate=stepped(15.0, 4.0, 60, 0.2, 1))], [], [risk(30)])
+    assert [each.quantity for each in fell] == ["requests_rate"]
 
 
 def gpu(clock: list[float | None], heat: list[float | None]) -> Gpu:

@@ -46,6 +46,29 @@ def counted(drive: Drive, rule: str, before: dict[str, float], after: dict[str, 
     return drive.states()[rule]
 
 
+# --- demand
+
+
+@pytest.mark.parametrize(
+    ("come", "served", "said"),
+    [
+        (17.0, 12.0, "Arrivals went from 12/s before the queue to 17/s."),
+        (12.0, 7.0, "Arrivals are unchanged at 12/s."),  # the server got slower
+    ],
+)
+def test_a_queue_says_whether_more_arrives_than_before(
+    drive: Callable[[], Drive], come: float, served: float, said: str
+) -> None:
+    """12 requests/s come and are served for 80 s; then 5/s more come than are served, by either of the two."""
+    driven = drive()
+    for mono in range(111):
+        late = max(0, mono - 80)
+        gauges = {"requests_running": 20.0, "requests_waiting": (come - served) * late}
+        done = {"requests_finished": 12.0 * min(mono, 80) + served * late}
+        driven.poll(float(mono), server(float(mono), gauges=gauges, counters=done))
+    assert said in driven.risk("model_overloading").description
+
+
 # --- errors
 
 
