@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
+from statistics import pstdev
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -36,6 +37,9 @@ EXPLAINED = 0.85
 64 % (2 / pi) of a normal distribution, in which there are no two levels; of 100 draws from the former up to 81 %."""
 RATIO = 1.5
 """Heavy is at least so many times normal. Our own default."""
+EVEN = 0.5
+"""A load of one level whose cells scatter by no more than this share of its mean (standard deviation) is even. Of a
+Poisson number of requests that is from 4 in the server on, of a uniform load from none it is 0.58. Our own default."""
 COUNTERS = ("requests_finished", "output_tokens_total", "prompt_tokens_total")
 HISTOGRAMS = ("ttft_seconds", "itl_seconds", "e2e_seconds", "queue_seconds")
 
@@ -46,7 +50,7 @@ class _Cell(Struct, frozen=True):
 
 
 def levels(source: SourceView, window: float) -> tuple[LoadLevel, ...]:
-    """Tell what the server did at each level of load in the window: normal and heavy, or one that was even.
+    """Tell what the server did at each level of load in the window: normal and heavy, or one.
 
     Nothing where the server does not tell how many requests it holds, or nothing was in it all the time.
     """
@@ -56,8 +60,8 @@ def levels(source: SourceView, window: float) -> tuple[LoadLevel, ...]:
         return ()
     least, most = min(cell.in_flight for cell in cells), max(cell.in_flight for cell in cells)
     if len(cells) < FEWEST_CELLS:
-        why = f"seen for {units.duration(len(cells) * size)}: two levels take a minute to be told apart"
-        return (_level(source, "even", why, cells, size),)
+        why = f"seen for {units.duration(len(cells) * size)}, too short to tell: it takes a minute"
+        return (_level(source, units.UNKNOWN, why, cells, size),)
     limit, explained = threshold([cell.in_flight for cell in cells])
     normal = [cell for cell in cells if cell.in_flight <= limit]
     heavy = [cell for cell in cells if cell.in_flight > limit]
@@ -67,8 +71,10 @@ def levels(source: SourceView, window: float) -> tuple[LoadLevel, ...]:
         and _mean(heavy) >= RATIO * max(_mean(normal), 1.0)
     )
     if not apart:
-        why = f"the load was one level: {units.digits(least)} to {units.digits(most)} requests in the server"
-        return (_level(source, "even", why, cells, size),)
+        seen = f"{units.digits(least)} to {units.digits(most)} requests in the server"
+        if pstdev([cell.in_flight for cell in cells]) <= EVEN * _mean(cells):
+            return (_level(source, "even", f"the load was one level: {seen}", cells, size),)
+        return (_level(source, "uneven", f"the load came in bursts, not at two levels: {seen}", cells, size),)
     why = (
         f"up to {units.digits(limit)} requests in the server are normal, above is heavy: the cut explains "
         f"{units.value(explained, 'ratio')} of how {len(cells)} spells of {units.duration(size)} differ"

@@ -71,8 +71,17 @@ def test_one_level_of_load_is_not_parted() -> None:
 
 def test_a_short_look_tells_no_levels() -> None:
     """Half a minute is too short to tell two levels apart."""
-    (even,) = levels(served(lambda second: 40.0 if second > 15 else 4.0, 31), 300.0)
-    assert "a minute" in even.why
+    (short,) = levels(served(lambda second: 40.0 if second > 15 else 4.0, 31), 300.0)
+    assert short.name == "—"
+    assert "too short to tell: it takes a minute" in short.why
+
+
+def test_a_load_in_bursts_is_not_called_even() -> None:
+    """Up to 47 in the server for ten seconds and nearly none in others, at every height between: no levels."""
+    heights = [5.0, 20.0, 2.0, 9.0, 47.0, 3.0, 14.0, 7.0, 30.0, 4.0]
+    (bursts,) = levels(served(lambda second: heights[second // 10 % 10]), 300.0)
+    assert bursts.name == "uneven"
+    assert bursts.why.startswith("the load came in bursts")
 
 
 def test_an_idle_server_has_no_levels() -> None:
