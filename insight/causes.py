@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from metrics import units
 from metrics.finding import Risk, RiskState, Severity
 
 if TYPE_CHECKING:
@@ -142,7 +143,21 @@ def as_bad_as_their_effects(risks: Sequence[Risk], works_for: Mapping[str, str] 
             worst[id(reason)] = min(before, effect.severity, key=_RANK.__getitem__)
     depths = _depths(firing, reasons)
     ordered = sorted(risks, key=lambda risk: depths.get(id(risk), 0))
-    return [replace(risk, severity=worst[id(risk)]) if id(risk) in worst else risk for risk in ordered]
+    return [
+        replace(risk, severity=worst.get(id(risk), risk.severity), summary=_said(risk, reasons.get(id(risk), ())))
+        for risk in ordered
+    ]
+
+
+def _said(effect: Risk, reasons: Sequence[Risk]) -> str:
+    """Say of a server that is silent that its GPU was lost, where it was: nothing else is to be asked then."""
+    gone = next((each for each in reasons if each.id == "gpu_lost"), None)
+    if effect.id != "server_unreachable" or gone is None or gone.since is None or effect.since is None:
+        return effect.summary
+    lead = (datetime.fromisoformat(effect.since) - datetime.fromisoformat(gone.since)).total_seconds()
+    when = f"{units.duration(abs(lead))} {'before' if lead > 0 else 'after'}" if abs(lead) >= 1 else "at the same time"
+    silence, gpu = effect.summary.partition(":")[0], gone.summary.partition(":")[0]
+    return f"{silence}: the GPU it ran on ({gpu}) was lost {when}"
 
 
 def _depths(firing: Sequence[Risk], reasons: Mapping[int, Sequence[Risk]]) -> dict[int, int]:

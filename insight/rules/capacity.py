@@ -56,7 +56,8 @@ def slot_cap(source: SourceView, settings: Settings, firing: bool) -> Condition:
         return HOLDS_NOT
     text = f"{units.count(round(running))} run, no more than {units.count(limit)} may"
     if not told:
-        text = f"{units.count(round(running))} run, as for the last {units.duration(STILL_SECONDS)}"
+        # For how long says the finding itself: it begins once the batch stands, and lasts.
+        text = f"the batch stands at {units.count(round(running))}"
     return Condition(
         holds=True,
         summary=f"{text}; {units.count(waiting)} wait, KV cache {units.value(usage, 'ratio')} full",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from insight.causes import CAUSES, as_bad_as_their_effects, explains
 from metrics import units
@@ -120,6 +121,10 @@ def test_a_lost_gpu_is_why_its_server_is_gone() -> None:
     """Both are critical, and the one that names what to replace is told first."""
     gone = found("server_unreachable", 2, Severity.CRITICAL)
     assert told(gone, found("gpu_lost", 0, Severity.CRITICAL, GPU))[0][0] == "gpu_lost"
+    silent = replace(gone, summary="no metrics for 9 s: http://a closed the connection: is it starting?")
+    lost = replace(found("gpu_lost", 1, Severity.CRITICAL, GPU), summary="GPU 0: NVML: GPU is lost")
+    said = as_bad_as_their_effects([silent, lost], {GPU: SERVER})[1].summary
+    assert said == "no metrics for 9 s: the GPU it ran on (GPU 0) was lost 1 s before"
     elsewhere = as_bad_as_their_effects([gone, found("gpu_lost", 0, Severity.CRITICAL, "gpu:9")], {GPU: SERVER})
     assert [each.id for each in elsewhere] == ["server_unreachable", "gpu_lost"]
 
