@@ -40,6 +40,13 @@ def test_too_few_windows_say_what_is_missing(watched: Callable[..., Watched]) ->
         assert effect.needs.startswith("traffic for ")
 
 
+def test_what_does_not_count_down_says_why(watched: Callable[..., Watched]) -> None:
+    """While something slows a server its windows make no fit: the time that is missing stands still until that ends."""
+    needed = watched("healthy", 60).known(slow_since=20.0).load.needs
+    assert needed.startswith("traffic for ")
+    assert needed.endswith(" s more once nothing slows it")
+
+
 def test_capacity_is_measured_where_a_queue_stands(watched: Callable[..., Watched]) -> None:
     """Under overload the 18 requests that end each second are the capacity, grade A; less than nothing is left."""
     known = watched("overload").known()
