@@ -74,7 +74,7 @@ def levels(source: SourceView, window: float) -> tuple[LoadLevel, ...]:
         seen = f"{units.digits(least)} to {units.digits(most)} requests in the server"
         if pstdev([cell.in_flight for cell in cells]) <= EVEN * _mean(cells):
             return (_level(source, "even", f"the load was one level: {seen}", cells, size),)
-        return (_level(source, "uneven", f"the load came in bursts, not at two levels: {seen}", cells, size),)
+        return (_level(source, "uneven", f"the load varied, and not between two levels: {seen}", cells, size),)
     why = (
         f"up to {units.digits(limit)} requests in the server are normal, above is heavy: the cut explains "
         f"{units.value(explained, 'ratio')} of how {len(cells)} spells of {units.duration(size)} differ"

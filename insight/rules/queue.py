@@ -33,7 +33,9 @@ RATE_SECONDS = 30.0
 """Finished requests are counted over so long: at 1 request/s, 30 of them."""
 TTFT_SECONDS = 60.0
 BEFORE_SECONDS = 60.0
-"""What arrived before the queue began is counted over so long."""
+"""What arrived before the queue began is counted over at most so long."""
+LEAST_BEFORE_SECONDS = 15.0
+"""At 12 requests/s 180, which scatter by 7 % by chance."""
 CHANCE = 3.0
 """Rates that differ by fewer standard deviations (of a Poisson count) are the same."""
 
@@ -166,16 +168,19 @@ def _demand(source: SourceView, queue: Queue) -> str:
     if not held or queue.arrival_rate is None:
         return ""
     began = source.view.mono - max(held) - source.view.interval  # the poll before the first that saw it
+    seconds = min(BEFORE_SECONDS, began - source.history.first_mono)
+    if seconds < LEAST_BEFORE_SECONDS:
+        return ""
     counted = {
         each: grown.value
         for each in ("requests_finished", "requests_rejected")
-        if (grown := source.increase(each, BEFORE_SECONDS, began)) is not None
+        if (grown := source.increase(each, seconds, began)) is not None
     }
-    came = arrived(source, BEFORE_SECONDS, began, counted)
-    if came is None or source.history.first_mono > began - BEFORE_SECONDS:
+    came = arrived(source, seconds, began, counted)
+    if came is None:
         return ""
-    was, now = came / BEFORE_SECONDS, queue.arrival_rate
-    if abs(now - was) <= CHANCE * math.sqrt(was / BEFORE_SECONDS + now / RATE_SECONDS):
+    was, now = came / seconds, queue.arrival_rate
+    if abs(now - was) <= CHANCE * math.sqrt(was / seconds + now / RATE_SECONDS):
         return f" Arrivals are unchanged at {units.rate(now)}."
     return f" Arrivals went from {units.rate(was)} before the queue to {units.rate(now)}."
 

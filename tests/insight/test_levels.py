@@ -81,7 +81,7 @@ def test_a_load_in_bursts_is_not_called_even() -> None:
     heights = [5.0, 20.0, 2.0, 9.0, 47.0, 3.0, 14.0, 7.0, 30.0, 4.0]
     (bursts,) = levels(served(lambda second: heights[second // 10 % 10]), 300.0)
     assert bursts.name == "uneven"
-    assert bursts.why.startswith("the load came in bursts")
+    assert bursts.why.startswith("the load varied")
 
 
 def test_an_idle_server_has_no_levels() -> None:
