@@ -197,6 +197,7 @@ def test_slower_tokens_of_a_larger_batch_are_told_with_batch_and_output(drive: C
     [
         (63.0, 1518.0, False),  # more load: a larger batch that makes more
         (63.0, 1089.0, True),  # as much comes in and stays longer
+        (63.0, 1200.0, True),  # 62 % more in the batch make 10 % more
         (63.0, 900.0, True),
         (45.0, 1518.0, True),  # the same batch
     ],
