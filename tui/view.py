@@ -105,13 +105,15 @@ def chosen_target(snapshot: Snapshot, view: View) -> Target | None:
 
 
 def ordered_gpus(snapshot: Snapshot) -> list[Gpu]:
-    """List the GPUs, those in trouble first, otherwise in their own order."""
-    troubled = {risk.target for risk in open_risks(snapshot) if risk.target and risk.target.startswith("gpu:")}
+    """List the GPUs, that of the worst finding first, those in no trouble last, otherwise in their own order."""
+    found = open_risks(snapshot)
+    worst = {risk.target: rank for rank, risk in reversed(list(enumerate(found)))}
 
-    def fine(gpu: Gpu) -> bool:
-        return gpu.state is State.OK and gpu.throttled_seconds is None and f"gpu:{gpu.uuid}" not in troubled
+    def rank(gpu: Gpu) -> int:
+        fine = gpu.state is State.OK and gpu.throttled_seconds is None
+        return worst.get(f"gpu:{gpu.uuid}", len(found) + fine)
 
-    return sorted(snapshot.gpus, key=fine)
+    return sorted(snapshot.gpus, key=rank)
 
 
 def chosen_gpu(snapshot: Snapshot, view: View) -> Gpu | None:
@@ -134,6 +136,11 @@ def advice_for(snapshot: Snapshot, risk: Risk | None) -> tuple[Recommendation, .
 def withheld_for(snapshot: Snapshot, risk: Risk) -> tuple[Withheld, ...]:
     """List what is not advised where this risk is; it is not told against which risk it would have been."""
     return tuple(each for each in snapshot.withheld if each.target is None or each.target == risk.target)
+
+
+def lost(state: State) -> bool:
+    """Tell whether a source is known not to answer: of such a one no number is shown as that of now."""
+    return state not in {State.OK, State.STALE}
 
 
 def serving(snapshot: Snapshot, target: Target | None) -> bool:

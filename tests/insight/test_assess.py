@@ -14,8 +14,9 @@ from insight.recommend.work_out import work_out
 from insight.rules import RULES
 from insight.settings import Settings
 from insight.standing import RISK_IDS
+from insight.verdict import verdict
 from metrics.effect import Grade
-from metrics.finding import Severity
+from metrics.finding import Risk, RiskState, Severity
 from metrics.histogram import Histogram
 from metrics.sample import Event, Missing, Process, Sample, Source, State
 from metrics.series import series
@@ -99,6 +100,26 @@ def test_of_several_servers_the_verdict_names_the_one(drive: Callable[..., Drive
         queue = {"requests_waiting": 60.0, "requests_running": 8.0}
         driven.poll(float(mono), server(float(mono)), server(float(mono), "http://b", gauges=queue))
     assert driven.snapshot().verdict.text.startswith("http://b: model overloading: 60 waiting for 14 s")
+
+
+def risk_of(index: int, name: str = "power_cap", state: RiskState = RiskState.FIRING, said: str = "at 200 W") -> Risk:
+    return Risk(name, "Power limit reached", state, Severity.WARNING, "", "", "", "", None,
+                f"gpu:GPU-{index}", f"GPU {index}, {said}")  # fmt: skip
+
+
+def test_the_same_of_several_gpus_is_one_finding(drive: Callable[..., Drive]) -> None:
+    """The verdict names the GPUs that share its finding; behind it stand the risks that are others."""
+    driven = drive()
+    driven.poll(0.0, *(gpu(0.0, index) for index in range(8)))
+    view = driven.view
+    same = tuple(map(risk_of, range(8)))
+    for risks, text in (
+        (same, "GPUs 0-7: at 200 W"),
+        ((*same, risk_of(1, "xid")), "GPUs 0-7: at 200 W (+1 other risk)"),
+        ((risk_of(0), risk_of(0, "xid"), risk_of(1, "ecc")), "GPU 0, at 200 W (+2 other risks)"),
+        ((risk_of(2, said="at 190 W"), risk_of(0)), "GPUs 0, 2: e.g. at 190 W"),
+    ):
+        assert verdict(risks, view, Settings(), 60.0).text == f"power limit reached: {text}"
 
 
 # --- risks

@@ -132,4 +132,4 @@ def test_a_restart_tells_how_long_nobody_was_answered() -> None:
     assert restart.summary.endswith("without an answer")
     assert restart.evidence[0].value == pytest.approx(15.0, abs=3.0)
     assert last.verdict.severity is Severity.INFO
-    assert "no risk now; server unreachable ended" in last.verdict.text
+    assert "no other risk now; server unreachable ended" in last.verdict.text

@@ -7,14 +7,15 @@ import asyncio
 import msgspec
 
 from metrics.finding import Change, Evidence, Recommendation, Risk, RiskState, Severity
-from metrics.observed import Driver
+from metrics.observed import Driver, Host
 from metrics.sample import State
 from metrics.snapshot import Verdict
 from tests.tui import canned
 from tests.tui.reading import text_of
+from tui import words
 from tui.app import MARKED, ChimeraApp
 from tui.frame import frame
-from tui.panes import advice, capacity, findings, footer, gpus, graphs, header, load, reference, risks, why
+from tui.panes import advice, capacity, findings, footer, gpus, graphs, header, host, load, reference, risks, why
 from tui.rows import to_ascii
 from tui.view import QUIET, View, chosen_risk, folded
 
@@ -81,9 +82,9 @@ def test_findings_that_differ_keep_their_rows() -> None:
 def test_how_many_more_is_kept_at_80_columns() -> None:
     """A verdict of two full lines and more ends in how many more fire."""
     long = "power limit reached: GPU 0, at its power limit for 71 % of the last 30 s, clock 1324 MHz of 1980 MHz"
-    snapshot = canned.overloaded(verdict=Verdict(Severity.WARNING, f"{long} (+7 more)"))
-    assert "(+7 more)" in text_of(header.verdict(snapshot, View(), 80, 2))
-    assert "(+7 more)" in text_of(header.verdict(snapshot, View(), 60, 1))
+    snapshot = canned.overloaded(verdict=Verdict(Severity.WARNING, f"{long} (+7 other risks)"))
+    assert "(+7 other risks)" in text_of(header.verdict(snapshot, View(), 80, 2))
+    assert "(+7 other risks)" in text_of(header.verdict(snapshot, View(), 60, 1))
 
 
 def test_advice_in_a_line_can_be_done() -> None:
@@ -174,3 +175,72 @@ def test_a_title_that_does_not_fit_has_a_shorter_one() -> None:
     snapshot = canned.overloaded(risks=(risk, *canned.quiet_risks()))
     assert " Uncorrectable ECC errors " in text_of(risks.risks(snapshot, View(), 80, 4))
     assert name in text_of(risks.risks(snapshot, View(), 120, 4))
+
+
+def test_the_gpu_of_the_headline_is_the_first_row() -> None:
+    """Where not all GPUs fit, that of the worst finding is seen, and not the first one with any finding."""
+    low = capped(1, id="pcie_degraded", severity=Severity.INFO)
+    high = capped(6, id="nvlink_degraded", severity=Severity.CRITICAL)
+    snapshot = canned.overloaded(8, risks=(high, low))
+    cards = tuple(replace(each, throttled_seconds=None) for each in snapshot.gpus)
+    rows = gpus.gpus(replace(snapshot, gpus=cards), View(), 80, 3)
+    assert text_of(rows[1:2]).startswith(" 6 ")
+    assert text_of(gpus.gpus(replace(snapshot, gpus=cards), View(), 80, 4)[2:3]).startswith(" 1 ")
+
+
+def test_what_does_not_answer_has_no_numbers_of_now() -> None:
+    """A lost GPU and a server that is down have `—` where their last numbers were."""
+    card = replace(canned.gpu(0), state=State.DOWN, reason="GPU is lost")
+    row = text_of(gpus.gpus(canned.overloaded(gpus=(card,)), View(), 80, 2)[1:])
+    assert row.split() == ["0", *"—————", "DOWN:", "GPU", "is", "lost"]
+    snapshot = canned.overloaded()
+    down = replace(snapshot, targets=(replace(snapshot.targets[0], state=State.DOWN),))
+    for pane in (load.load, load.phases, load.numbers):
+        assert not any(
+            each.isdigit() for each in text_of(pane(down, View(), 80, 3)).replace("p95", "").replace("E2E", "")
+        ), pane
+
+
+def test_no_number_is_cut() -> None:
+    """A head value that needs more than its slot has it, or is left out whole."""
+    found = replace(canned.overloaded().targets[0].quantities["requests_finished"], rate=0.639)
+    target = canned.overloaded().targets[0]
+    target = replace(target, quantities={**target.quantities, "requests_finished": found})
+    for width in range(30, 90):
+        head = text_of(graphs.throughput(canned.overloaded(targets=(target,)), View(), width, 6)[:1])
+        assert "…" not in head
+        assert ("req/s" in head) is ("0.639" in head)
+    full = {**target.quantities, "requests_running": canned.gauge(1740.0), "max_running_requests": canned.gauge(2048.0)}
+    assert "1740 " in text_of(load.load(canned.overloaded(targets=(replace(target, quantities=full),)), View(), 38, 3))
+
+
+def test_what_the_host_suffers_from_is_marked_and_stays() -> None:
+    """Pressure of memory marks the memory and the wait for it, also where not every number fits."""
+    numbers = {name: canned.gauge(value, unit) for name, value, unit in (
+        ("cpu_usage", 0.13, "ratio"), ("cpu_count", 128.0, "1"), ("load1", 16.6, "1"),
+        ("host_memory_used_bytes", 1.92 * 2**40, "bytes"), ("host_memory_total_bytes", 2.0 * 2**40, "bytes"),
+        ("swap_used_bytes", 4.8 * 2**30, "bytes"), ("pressure_io", 0.01, "ratio"), ("pressure_memory", 0.3, "ratio"),
+    )}  # fmt: skip
+    rests = (Evidence("host_memory_available_bytes", 1.0, "bytes"), Evidence("pressure_memory_full", 0.2, "ratio"))
+    risk = replace(canned.overloading(), id="host_memory_pressure", target="host", severity=Severity.WARNING,
+                   evidence=rests)  # fmt: skip
+    machine = Host(None, State.OK, "", numbers)
+    for width in (60, 80, 120):
+        (row,) = host.host(canned.overloaded(host=machine, risks=(risk,)), View(), width, 1)
+        assert ("30 %", "warning") in row
+        assert ("1.92/2 TiB", "warning") in row
+
+
+def test_a_threshold_says_what_it_is() -> None:
+    """What was before a change is no limit, and a count of which any is bad has none worth a word."""
+    change = Evidence("itl_seconds", 0.022, "s", 0.0139, text="decode -37 % since 04:50:12 UTC (ITL 13.9 to 22 ms)")
+    assert risks.threshold_text(change) == "before 13.9 ms"
+    assert risks.threshold_text(Evidence("itl_seconds", 0.022, "s", 0.0139, text="p95 25-50 ms")) == "limit 13.9 ms"
+    assert risks.threshold_text(Evidence("ecc_uncorrected", 3.0, "1", 0.0, text="3 errors")) == ""
+
+
+def test_a_page_of_what_is_over_speaks_of_then() -> None:
+    """While it resolves, the description says until when it was so."""
+    risk = replace(canned.overloading(), state=RiskState.RESOLVING)
+    page = text_of(why.why(canned.overloaded(risks=(risk,)), View(), 80, 40))
+    assert f"Until {words.clock_of(risk.since)}: " in page

@@ -40,8 +40,8 @@ def test_another_load_is_said_before_all_else() -> None:
 
 
 def test_too_little_is_not_compared() -> None:
-    """Until enough was seen the line has the reason."""
-    assert line(80, why="told in 20 s", seconds=40.0) == "since     deployed v2 (40 s): — told in 20 s"
+    """Until enough was seen the line says when there will be a result, and nothing that reads as an age."""
+    assert line(80, why="told in 20 s", seconds=40.0) == "since     deployed v2: result in 20 s"
 
 
 def test_an_engine_without_latencies_tells_its_tokens() -> None:
@@ -69,7 +69,7 @@ def test_the_page_of_numbers_tells_on_what_it_rests() -> None:
         assert said in page
     assert "not alike" not in page
     assert "The load is not alike" in text_of(frame(canned.marked(alike=False), View(page="numbers"), 100, 60))
-    assert "told in 9 s" in text_of(frame(canned.marked(why="told in 9 s"), View(page="numbers"), 100, 60))
+    assert "result in 9 s" in text_of(frame(canned.marked(why="told in 9 s"), View(page="numbers"), 100, 60))
 
 
 def test_without_a_mark_there_is_no_line() -> None:

@@ -1,4 +1,4 @@
-"""Where it hurts below the server: a line for each GPU, those in trouble first when not all fit."""
+"""Where it hurts below the server: a line for each GPU, that of the worst finding first when not all fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tui import words
 from tui.panes import findings
 from tui.plot import Grid, sparkline
 from tui.rows import cells, crop_words, fit, fit_row, wrap
-from tui.view import alarms, chosen_gpu, ordered_gpus
+from tui.view import alarms, chosen_gpu, lost, ordered_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,10 +84,7 @@ def gpus(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     room = height - 1
     shown = list(snapshot.gpus) if len(snapshot.gpus) <= room else ordered_gpus(snapshot)[: max(0, room - 1)]
     chosen = chosen_gpu(snapshot, view) if view.focus == "gpus" else None
-    order = list(snapshot.gpus).index
-    rows += [
-        _line(snapshot, view, gpu, columns, spark, width, chosen=gpu is chosen) for gpu in sorted(shown, key=order)
-    ]
+    rows += [_line(snapshot, view, gpu, columns, spark, width, chosen=gpu is chosen) for gpu in shown]
     hidden = [gpu for gpu in snapshot.gpus if gpu not in shown]
     if hidden and room > 0:
         rows.append(fit_row(((f" + {len(hidden)} more  ", "plain"), (_sum_up(snapshot, hidden), "dim")), width))
@@ -131,7 +128,7 @@ def _line(
     name = units.UNKNOWN if gpu.index is None else str(gpu.index)
     spans: list[Span] = [("▸" if chosen else " ", "bold"), (f"{name:<{_INDEX - 1}}", "bold" if chosen else "plain")]
     for column in columns:
-        text = column.write(gpu)
+        text = units.UNKNOWN if lost(gpu.state) else column.write(gpu)
         style: StyleName = alarm.get(column.quantity, "plain")
         if stale or text == units.UNKNOWN:
             style = "dim"
@@ -183,7 +180,9 @@ def _sum_up(snapshot: Snapshot, hidden: Sequence[Gpu]) -> str:
     for column in _COLUMNS:
         if column.title in {"util", "clock", "temp"}:
             values = sorted(
-                (value, column.write(gpu)) for gpu in hidden if (value := getattr(gpu, column.quantity)) is not None
+                (value, column.write(gpu))
+                for gpu in hidden
+                if not lost(gpu.state) and (value := getattr(gpu, column.quantity)) is not None
             )
             if values:
                 low, high = values[0][1], values[-1][1]

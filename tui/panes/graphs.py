@@ -11,8 +11,8 @@ from tui import words
 from tui.overlay import Threshold
 from tui.panes.moments import moments
 from tui.plot import Grid, Series, plot
-from tui.rows import cells, fit, fit_row, spread
-from tui.view import alarms, chosen_target, idle_seconds, serving
+from tui.rows import cells, fit_row, spread
+from tui.view import alarms, chosen_target, idle_seconds, lost, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,8 @@ def requests(snapshot: Snapshot, view: View, width: int, height: int) -> list[Ro
     heads: list[Head] = []
     if target is not None:
         running, waiting = (
-            units.count(words.latest(target.quantities, f"requests_{each}")) for each in ("running", "waiting")
+            units.count(None if lost(target.state) else words.latest(target.quantities, f"requests_{each}"))
+            for each in ("running", "waiting")
         )
         heads = [Head("running", running, "series1", 4, 1), Head("waiting", waiting, "series2", 4, 0)]
     return _graph("requests", heads, ("requests_running", "requests_waiting"), snapshot, view, width, height)
@@ -175,7 +176,7 @@ def _kept(title: str, heads: Sequence[Head], width: int) -> list[Head]:
     room = width - cells(title) - 3
     kept: list[Head] = []
     for head in sorted(heads, key=lambda head: head.rank):
-        size = cells(_label(head)) + head.slot + cells(head.unit)
+        size = cells(_label(head)) + max(head.slot, cells(head.value)) + cells(head.unit)
         if size <= room:
             room -= size
             kept.append(head)
@@ -188,7 +189,7 @@ def _heading(title: str, heads: Sequence[Head], width: int, *, current: bool, ag
     right: list[Span] = []
     for head in heads:
         shown: StyleName = "dim" if not current or head.value == units.UNKNOWN else head.style
-        right += [(_label(head), "dim"), (fit(head.value, head.slot, ">"), shown), (head.unit, "dim")]
+        right += [(_label(head), "dim"), (f"{head.value:>{head.slot}}", shown), (head.unit, "dim")]
     if not right:
         return fit_row(left, width)
     return spread(left, (*right, (" ", "plain")), width)

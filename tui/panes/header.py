@@ -105,7 +105,7 @@ def _length(parts: Sequence[tuple[int, str, StyleName]]) -> int:
     return sum(cells(text) + 2 for _, text, _ in parts)
 
 
-_MORE = re.compile(r" \(\+\d+ more\)$")
+_MORE = re.compile(r" \(\+\d+ other risks?\)$")
 
 
 def verdict_lines(snapshot: Snapshot, width: int) -> list[str]:

@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from tui.view import View
 
 
+_SHOWN = {
+    "host_memory_available_bytes": "host_memory_used_bytes",
+    "pressure_memory_full": "pressure_memory",
+    "pressure_cpu": "cpu_usage",
+}
+"""What stands in the line for a quantity that a finding rests on, where it is another one."""
+
+
 def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     """Show the host in one line."""
     del view, height
     machine = snapshot.host
     if machine is None:
         return []
-    alarm = alarms(snapshot, "host")
+    alarm = {_SHOWN.get(quantity, quantity): style for quantity, style in alarms(snapshot, "host").items()}
     get = machine.quantities
 
     def number(name: str) -> float | None:
@@ -48,11 +56,14 @@ def host(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     if snapshot.simulated and machine.facts.get("simulated") != "true":  # so that nobody reads it as part of the demo
         spans = [(" HOST ", "bold"), ("this machine  ", "dim")]
         left = width - 20
-    for quantity, label, text in parts:
+    kept: list[str] = []
+    for quantity, label, text in sorted(parts, key=lambda part: part[0] not in alarm):  # what it is about stays
         size = cells(label) + cells(text) + 4
         if size - 3 > left:
             break
         left -= size
+        kept.append(quantity)
+    for quantity, label, text in (part for part in parts if part[0] in kept):
         style: StyleName = "dim" if text == units.UNKNOWN or machine.state is not State.OK else "plain"
         spans += [(f"{label} ", "dim"), (text, alarm.get(quantity, style)), ("   ", "plain")]
     if machine.state is not State.OK and machine.reason:

@@ -9,7 +9,7 @@ from metrics.sample import State
 from tui import words
 from tui.plot import Grid, sparkline
 from tui.rows import bar, cells, fit, fit_row, wrap
-from tui.view import alarms, chosen_target, serving
+from tui.view import alarms, chosen_target, lost, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,8 @@ def load(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
         if running is not None and limit
         else _history(target, "requests_running", room, view)
     )
+    if lost(target.state):
+        usage, full = None, ""
     rows = [
         _line("running", f"{units.count(running)}{of}", alarm.get("requests_running", "plain"), full, width, target),
         _line(
@@ -112,6 +114,10 @@ def _history(target: Target, name: str, room: int, view: View) -> str:
 
 def _line(label: str, value: str, style: StyleName, drawn: str, width: int, target: Target) -> Row:
     stale = target.state is not State.OK
+    if lost(target.state):  # the history stays, dim; the newest value is none of now
+        value = units.UNKNOWN
+    if cells(value) > _VALUE:
+        value = value.partition(" of ")[0]
     look: StyleName = "dim" if stale or value == units.UNKNOWN else style
     colour: StyleName = "dim" if stale or style == "plain" else style
     return fit_row(
@@ -181,7 +187,12 @@ def phases(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]
         ("decode avg", words.mean(get("decode_seconds")), style("decode_seconds")),
         ("per step", _length(get("tokens_per_step")), style("tokens_per_step")),
     ]
-    return grid_of(items, width, height)
+    return grid_of(_of_now(items, target), width, height)
+
+
+def _of_now(items: list[tuple[str, str, StyleName]], target: Target) -> list[tuple[str, str, StyleName]]:
+    """Keep of a server that is known not to answer the names alone: its numbers are not those of now."""
+    return [(label, units.UNKNOWN, "dim") for label, _, _ in items] if lost(target.state) else items
 
 
 def _told(part: Measure | None, whole: Measure | None, server: Measure | None) -> str:
@@ -220,4 +231,4 @@ def numbers(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row
     ]
     if not serving(snapshot, target):
         items = [(label, value, "dim") for label, value, _ in items]
-    return grid_of(items, width, height)
+    return grid_of(_of_now(items, target), width, height)

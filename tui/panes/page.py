@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metrics import units
-from tui.overlay import Threshold
 from tui.plot import Grid, Series, plot
 from tui.rows import crop, fit, fit_row, spread, wrap
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metrics.observed import Track
-    from tui.overlay import Moment
+    from tui.overlay import Moment, Threshold
     from tui.palette import StyleName
     from tui.rows import Charset, Row
 
@@ -51,19 +50,16 @@ def graph(
     charset: Charset,
     width: int,
     height: int,
-    limit: float | None = None,
+    limit: Threshold | None = None,
     moments: Sequence[Moment] = (),
 ) -> list[Row]:
     """Draw one track with its title, its unit, its newest value, a limit if there is one, and what happened."""
     scale, unit = _SCALES.get(track.unit, (1.0, track.unit))
-    threshold = None
-    if limit is not None:
-        threshold = Threshold(limit, f"limit {units.value(limit, track.unit)}")
     newest = next((value for value in reversed(track.values) if value is not None), None)
     name: Row = ((f" {title} {unit}".rstrip(), "bold"),)
     head = spread(name, ((f"{units.value(newest, track.unit)} ", "series1"),), width)
     grid = Grid(track.end, track.step, scale, high=1.0 if track.unit == "ratio" else None)
-    return [head, *plot([Series(track.values, "series1")], grid, width, height - 1, charset, threshold, moments)]
+    return [head, *plot([Series(track.values, "series1")], grid, width, height - 1, charset, limit, moments)]
 
 
 def side_by_side(graphs: Sequence[list[Row]], width: int, across: int) -> list[Row]:

@@ -209,9 +209,19 @@ def _as_many(parts: Sequence[str], room: int) -> str:
 def evidence_text(one: Evidence) -> str:
     """Write one number that a finding rests on, its limit, its window and how many observations it comes from."""
     said = one.text or f"{words.quantity(one.quantity)} {units.value(one.value, one.unit)}"
-    if not one.text and one.threshold is not None:
-        said += f", limit {units.value(one.threshold, one.unit)}"
-    return said
+    limit = threshold_text(one)
+    return said if one.text or not limit else f"{said}, {limit}"
+
+
+_SINCE = re.compile(r"\bsince \d\d:\d\d:\d\d UTC\b")
+"""How a text says that something changed: the threshold beside it is then what was before."""
+
+
+def threshold_text(one: Evidence) -> str:
+    """Write what a number is held against: `limit 2 s`, or `before 13.9 ms`; nothing where any count at all is bad."""
+    if one.threshold is None or (one.unit == "1" and one.threshold == 0.0):
+        return ""
+    return f"{'before' if _SINCE.search(one.text) else 'limit'} {units.value(one.threshold, one.unit)}"
 
 
 def evidence_basis(one: Evidence) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NAME = 24
 """Cells of a mark's own text in the line, at most."""
 _COLUMN = 20
+_LATER = "told in "
 _PER = {"output_tokens_total": "tok"}
 """What is counted per second, where it is not requests."""
 
@@ -46,12 +47,21 @@ def since(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
         return []
     room = max(1, width - LABEL - 1)
     who = f"{crop(found.mark, _NAME)} ({_ago(found.seconds)}): "
+    if found.why.startswith(_LATER):
+        return labelled("since", [f"{crop(found.mark, _NAME)}: {_why(found)}"], "dim", width, height)
     if found.why:
-        return labelled("since", [f"{who}{units.UNKNOWN} {found.why}"], "dim", width, height)
+        return labelled("since", [who + _why(found)], "dim", width, height)
     said = list(parts(found))
     while len(said) > 1 and cells(who + _joined(said)) > room:
         said.remove(max(said))
     return labelled("since", [who + _joined(said)], "plain", width, height)
+
+
+def _why(found: SinceMark) -> str:
+    """Say why nothing is told: when there will be something, `result in 23 s`; else that it is not known, and why."""
+    if found.why.startswith(_LATER):
+        return f"result in {found.why.removeprefix(_LATER)}"
+    return f"{units.UNKNOWN} {found.why}"
 
 
 def _ago(seconds: float) -> str:
@@ -122,7 +132,7 @@ def in_full(snapshot: Snapshot, target: Target, width: int) -> list[Row]:
     ago = f"at {words.clock(found.wall)}"
     rows = [heading(f"SINCE {crop(found.mark, _NAME)}", width, ago)]
     if found.why:
-        return [*rows, *text(f"{units.UNKNOWN} {found.why}", width)]
+        return [*rows, *text(_why(found), width)]
     titles = (units.duration(found.before_seconds), units.duration(found.seconds))
     rows.append(_in_columns("", (f"{titles[0]} before", f"{titles[1]} since"), width, dim=True))
     for name in dict.fromkeys((*found.before, *found.after)):

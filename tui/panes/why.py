@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from metrics import units
 from metrics.finding import RiskState
 from tui import words
+from tui.overlay import Threshold
 from tui.panes import onsets, steps
 from tui.panes.moments import moments
 from tui.panes.page import INDENT, graph, heading, side_by_side, text
-from tui.panes.risks import evidence_basis, evidence_text
+from tui.panes.risks import evidence_basis, evidence_text, threshold_text
 from tui.rows import cells, fit_row, spread
 from tui.view import advice_for, alike, opened_risk, severity_style
 
@@ -44,7 +45,7 @@ def why(snapshot: Snapshot, view: View, width: int, height: int) -> list[Row]:
     if risk is None or risk.state is RiskState.NOT_OBSERVED:
         return _over(risk, view, width)
     advice = advice_for(snapshot, risk)
-    rows: list[Row] = [_title(risk, width), *_odds(risk, width), *text(_ended(risk.description), width)]
+    rows: list[Row] = [_title(risk, width), *_odds(risk, width), *text(_told(risk), width)]
     if risk.evidence:
         rows += [heading("EVIDENCE", width), *_evidence_rows(risk, width)]
     rows += onsets.onsets(snapshot, risk, width)
@@ -91,6 +92,12 @@ def _odds(risk: Risk, width: int) -> list[Row]:
     return text(" · ".join(filter(None, parts)), width, "dim")
 
 
+def _told(risk: Risk) -> str:
+    """Describe a risk; of one that is over, until when it was so."""
+    over = risk.state is RiskState.RESOLVING and risk.description
+    return f"{f'Until {words.clock_of(risk.since)}: ' if over else ''}{_ended(risk.description)}"
+
+
 def _ended(said: str) -> str:
     """End a sentence with its period, also where it ends in the words of a driver or a server."""
     return f"{said}." if said and said[-1].isalnum() else said
@@ -119,8 +126,7 @@ def _evidence_rows(risk: Risk, width: int) -> list[Row]:
     for one in risk.evidence:
         basis = evidence_basis(one)
         said = evidence_text(one)
-        if one.text and one.threshold is not None:
-            limit = f"limit {units.value(one.threshold, one.unit)}"
+        if one.text and (limit := threshold_text(one)):
             basis = f"{limit}, {basis}" if basis else limit
         if cells(said) + cells(basis) + INDENT + 3 <= width:
             rows.append(spread(((" " * INDENT + said, "plain"),), ((f" {basis} ", "dim"),), width))
@@ -155,15 +161,15 @@ _NEAR = 1.2
 """How far the value of the evidence may lie outside of what is drawn: of a quantile only its interval is known."""
 
 
-def _limit(track: Track, one: Evidence) -> float | None:
+def _limit(track: Track, one: Evidence) -> Threshold | None:
     """Give the limit to draw: that of a value on this axis, not of a ratio of it to what others have."""
-    if one.unit != track.unit or one.value is None:
+    if one.unit != track.unit or one.value is None or one.threshold is None:
         return None
     seconds = one.window_seconds if one.window_seconds is not None else len(track.values) * track.step
     drawn = [each for each in track.values[-max(1, round(seconds / track.step)) :] if each is not None]
     low, high = one.lo if one.lo is not None else one.value, one.hi if one.hi is not None else one.value
     near = drawn and min(drawn) <= high * _NEAR and max(drawn) * _NEAR >= low
-    return one.threshold if near else None
+    return Threshold(one.threshold, threshold_text(one)) if near else None
 
 
 _STEM = 4
