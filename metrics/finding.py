@@ -138,8 +138,8 @@ class LoadLevel(Struct, frozen=True, eq=False):
 
     target: str
     name: str
-    """`normal`, `heavy`; `even` where the load was but one, `uneven` where it varied otherwise; `—` where too little was
-    seen."""
+    """`normal`, `heavy`; `even` where the load was but one, `uneven` where it varied otherwise; `—` where that is not
+    known yet."""
     why: str
     """What told them apart, or why nothing could."""
     seconds: float
