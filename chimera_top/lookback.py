@@ -40,7 +40,7 @@ def look_back(settings: Settings, path: str, for_text: str | None = None) -> Sna
     The rules are followed once an interval of the recording's own time, as they would have been live. Of more than a
     quarter of an hour not every poll is read (`metrics.recording.Reader`), and the rules are asked less often; whatever
     carries an event or another state is read all the same, and where something begins or ends the rules are asked as
-    often as ever. An hour with eight GPUs then takes half a second and not six.
+    often as ever. An hour with eight GPUs then takes a second and not six.
     Raises FailureError, with one line, where the file cannot be read or holds nothing.
     """
     recording = Recording(Path(path))
