@@ -61,7 +61,7 @@ def test_of_two_that_bring_about_each_other_the_first_is_the_reason() -> None:
 
 
 def test_what_is_seen_later_may_have_begun_sooner() -> None:
-    """Half of the hits are gone from a window 7.5 s after all of them went; a full cache is seen after 3 s."""
+    """Half of the hits are gone from a window 7.5 s after all of them went; a cache is full for 3 s before it is seen."""
     full, collapsed = found("cache_saturation", 18, Severity.CRITICAL), found("prefix_cache_collapse", 20)
     assert told(full, collapsed)[0] == ("prefix_cache_collapse", Severity.CRITICAL)
 
