@@ -51,9 +51,6 @@ SEEN_LATE_SECONDS = 30.0
 """A reason may be seen so much later than what it brings about: windows differ, the longest (power) is of 30 s."""
 _SEEN_LATER = {"model_drift": 120.0}
 """A drift takes 200 requests to be told."""
-_SEEN_AFTER = {"prefix_cache_collapse": 7.5, "cache_saturation": 3.0}
-"""So long after it began each of two is seen that may bring about the other: half of a window of 15 s until half of the
-usual hits are gone, and the mean of 5 s over the usage of the cache."""
 RECENT_SECONDS = 600.0
 """What happened longer before a server broke, or a queue began, is no reason for it: another has to have come since."""
 _FOLLOWS_SOON = frozenset(
@@ -92,7 +89,7 @@ def _in_time(reason: Risk, effect: Risk) -> bool:
         return True
     lead = (datetime.fromisoformat(effect.since) - datetime.fromisoformat(reason.since)).total_seconds()
     if effect.id in CAUSES.get(reason.id, ()):
-        return lead + _SEEN_AFTER.get(reason.id, 0.0) - _SEEN_AFTER.get(effect.id, 0.0) > 0
+        return lead > 0
     if effect.id in _FOLLOWS_SOON and lead > RECENT_SECONDS:
         return False
     return lead >= -_SEEN_LATER.get(reason.id, SEEN_LATE_SECONDS)

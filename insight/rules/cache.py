@@ -20,9 +20,8 @@ FULL = 0.90
 """llm-d's public rules warn from here; alone it is good use of memory (SGLang's guide), so it takes a consequence."""
 FULL_TO_LEAVE = 0.85
 OVERFULL = 0.95
-USAGE_SECONDS, USAGE_SECONDS_TO_LEAVE = 5.0, 10.0
-"""The usage is a mean over so long: each preemption frees a piece of the cache, which is full again a second later. A
-cache that fills is full 3 s before the mean of 5 s says so, and 7 s before that of 10 s does."""
+USAGE_SECONDS = 10.0
+"""The usage is a mean over so long: each preemption frees a piece of the cache, which is full again a second later."""
 WINDOW = 60.0
 """Preemptions are counted over so long."""
 
@@ -30,8 +29,7 @@ WINDOW = 60.0
 def saturation(source: SourceView, settings: Settings, firing: bool) -> Condition:
     """Tell whether the cache is full, and requests wait for it or are pushed out of it."""
     del settings
-    seconds = USAGE_SECONDS_TO_LEAVE if firing else USAGE_SECONDS
-    usage = total_gauge(source, "kv_cache_usage", seconds, source.view.mono)
+    usage = total_gauge(source, "kv_cache_usage", USAGE_SECONDS, source.view.mono)
     if usage is None:
         return unknown("the server does not tell how full its KV cache is")
     limit = FULL_TO_LEAVE if firing else FULL
